@@ -1,0 +1,182 @@
+package rediskit
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// dialError marks an error of connecting: nothing was sent.
+type dialError struct {
+	addr string
+	err  error
+}
+
+func (e *dialError) Error() string { return fmt.Sprintf("cannot connect to %s: %v", e.addr, e.err) }
+func (e *dialError) Unwrap() error { return e.err }
+
+// conns dials the connections of one client and knows those that are open, because the client library
+// has no call to replace a connection that is alive but of no use: one to a primary that was demoted,
+// or one whose server has gone silent.
+type conns struct {
+	mu   sync.Mutex
+	open map[*conn]struct{}
+	done bool
+	ctx  context.Context // ends all dialling
+	stop context.CancelFunc
+}
+
+func newConns() *conns {
+	ctx, stop := context.WithCancel(context.Background())
+	return &conns{open: make(map[*conn]struct{}), ctx: ctx, stop: stop}
+}
+
+func (cs *conns) dial(ctx context.Context, addr string, d *net.Dialer, t *tls.Config) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	defer context.AfterFunc(cs.ctx, cancel)()
+
+	network := "tcp"
+	if strings.HasPrefix(addr, "/") {
+		network = "unix"
+	}
+	nc, err := d.DialContext(ctx, network, addr)
+	if err == nil && t != nil {
+		nc, err = handshake(ctx, nc, addr, t)
+	}
+	if err != nil {
+		return nil, &dialError{addr: addr, err: plainDialError(err)}
+	}
+	c := &conn{Conn: nc, cs: cs, addr: addr, sentinel: isSentinelDialer(d)}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.done {
+		nc.Close()
+		return nil, &dialError{addr: addr, err: ErrClosed}
+	}
+	cs.open[c] = struct{}{}
+	return c, nil
+}
+
+// plainDialError drops what net.OpError repeats: the address is named by dialError already.
+func plainDialError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" && op.Err != nil {
+		return op.Err
+	}
+	return err
+}
+
+func handshake(ctx context.Context, nc net.Conn, addr string, t *tls.Config) (net.Conn, error) {
+	if t.ServerName == "" && !t.InsecureSkipVerify {
+		t = t.Clone()
+		if host, _, err := net.SplitHostPort(addr); err == nil {
+			t.ServerName = host
+		}
+	}
+	tc := tls.Client(nc, t)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return tc, nil
+}
+
+// The client library hands the same dial function a different Dialer for sentinels than for data nodes.
+// A Control function that does nothing is the mark of the former.
+func sentinelDialer(d net.Dialer) net.Dialer {
+	d.Control = func(string, string, syscall.RawConn) error { return nil }
+	return d
+}
+
+func isSentinelDialer(d *net.Dialer) bool { return d.Control != nil }
+
+// closeSilent closes the shared connections that have kept replies back for at least d.
+func (cs *conns) closeSilent(d time.Duration) int {
+	now := time.Now()
+	return cs.closeIf(func(c *conn) bool { return c.silent(now) >= d })
+}
+
+// mostSilent returns how long the connection that has kept a reply back the longest has done so.
+func (cs *conns) mostSilent() time.Duration {
+	now := time.Now()
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	var longest time.Duration
+	for c := range cs.open {
+		longest = max(longest, c.silent(now))
+	}
+	return longest
+}
+
+func (cs *conns) closeIf(cond func(*conn) bool) int {
+	cs.mu.Lock()
+	var victims []*conn
+	for c := range cs.open {
+		if cond(c) {
+			victims = append(victims, c)
+		}
+	}
+	cs.mu.Unlock()
+	for _, c := range victims {
+		c.Close()
+	}
+	return len(victims)
+}
+
+// shut ends dialling and closes what is open. It comes after the client library's own Close.
+func (cs *conns) shut() {
+	cs.stop()
+	cs.mu.Lock()
+	cs.done = true
+	cs.mu.Unlock()
+	cs.closeIf(func(*conn) bool { return true })
+}
+
+// conn notes when the first write since the last read was and how many followed it, to tell a silent
+// server from an idle one, and from one that a blocking command waits at: that connection is written to
+// once, a shared one goes on being written to, with pings at least.
+type conn struct {
+	net.Conn
+	cs       *conns
+	addr     string
+	sentinel bool
+	waiting  atomic.Int64 // UnixNano of the first write that no read has followed; 0: none
+	writes   atomic.Int32 // since the last read
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	if c.writes.Add(1) == 1 {
+		c.waiting.Store(time.Now().UnixNano())
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.writes.Store(0)
+	}
+	return n, err
+}
+
+func (c *conn) Close() error {
+	c.cs.mu.Lock()
+	delete(c.cs.open, c)
+	c.cs.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (c *conn) silent(now time.Time) time.Duration {
+	if c.writes.Load() < 2 {
+		return 0
+	}
+	return now.Sub(time.Unix(0, c.waiting.Load()))
+}

@@ -1,0 +1,268 @@
+package rediskit
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+const (
+	backoffStep = 50 * time.Millisecond
+	backoffMax  = 2 * time.Second
+
+	// A connection has room for 1024 commands in flight; a caller who finds none waits for room without
+	// looking at its context. Long before commands that were given up on fill a connection that has
+	// gone silent, it is replaced.
+	abandonedPerLook = 128
+	silentTooLong    = 200 * time.Millisecond
+)
+
+// Do runs one command and repeats it where that is safe. build makes the command; it is called once for
+// each attempt and must do nothing else.
+//
+//	client.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
+//		return b.Get().Key("greeting").Build()
+//	}).ToString()
+//
+// What the server answers comes back as it is: a value, rueidis.Nil, or a *rueidis.RedisError. In place
+// of an answer there is a [*ConnectionError].
+//
+//	failure                                           repeated
+//	could not connect: nothing was sent               always
+//	LOADING, READONLY, CLUSTERDOWN, MASTERDOWN,       always: the server did not begin the command;
+//	TRYAGAIN, UNBLOCKED                               after READONLY the connection is replaced
+//	sent, and the reply was lost                      a command that only reads, or is marked idempotent
+//	                                                  with ToRetryable(); others never
+//	any other error of the server                     never
+//	the context ended                                 never
+//
+// The pause before attempt n+1 is 50 ms × n, at most 2 s, less up to a fifth at random. Repeating ends
+// with the context and at the latest Config.CommandTimeout after the first failure. Without a deadline a
+// call so takes at most about twice Config.CommandTimeout.
+//
+// Blocking commands belong to [Client.Block].
+func (c *Client) Do(ctx context.Context, build func(b rueidis.Builder) rueidis.Completed) rueidis.RedisResult {
+	if err := c.ready(ctx); err != nil {
+		return rueidis.NewErrorResult(err)
+	}
+	cmd := build(c.rc.B())
+	eff := effectOf(cmd)
+	res := c.rc.Do(ctx, cmd)
+	if err := res.Error(); err != nil && !rueidis.IsRedisNil(err) {
+		return c.again(ctx, eff, err, res, func(ctx context.Context) rueidis.RedisResult {
+			return c.rc.Do(ctx, build(c.rc.B()))
+		})
+	}
+	return res
+}
+
+// DoMulti sends n commands in as few writes as possible and returns their results in order. build makes
+// command i; it may be called more than once for each. Commands for different slots of a cluster may be
+// mixed. Each command is repeated by itself, under the rules of [Client.Do]; so DoMulti says nothing about
+// the order in which commands on different keys, or any that fail, take effect.
+func (c *Client) DoMulti(ctx context.Context, n int, build func(b rueidis.Builder, i int) rueidis.Completed) []rueidis.RedisResult {
+	if n == 0 {
+		return nil
+	}
+	if err := c.ready(ctx); err != nil {
+		out := make([]rueidis.RedisResult, n)
+		for i := range out {
+			out[i] = rueidis.NewErrorResult(err)
+		}
+		return out
+	}
+	cmds := make([]rueidis.Completed, n)
+	for i := range cmds {
+		cmds[i] = build(c.rc.B(), i)
+	}
+	results := c.rc.DoMulti(ctx, cmds...)
+	for i := range results {
+		err := results[i].Error()
+		if err == nil || rueidis.IsRedisNil(err) {
+			continue
+		}
+		// cmds[i] was recycled if the server answered; its flags are needed, so it is built again.
+		eff := effectOf(build(c.rc.B(), i))
+		results[i] = c.again(ctx, eff, err, results[i], func(ctx context.Context) rueidis.RedisResult {
+			return c.rc.Do(ctx, build(c.rc.B(), i))
+		})
+	}
+	return results
+}
+
+// effect is what repeating a command whose reply was lost does.
+type effect int
+
+const (
+	once       effect = iota // it may apply twice
+	idempotent               // the same as applying once
+	readOnly                 // nothing
+)
+
+func effectOf(cmd rueidis.Completed) effect {
+	switch {
+	case cmd.IsReadOnly():
+		return readOnly
+	case cmd.IsRetryable():
+		return idempotent
+	default:
+		return once
+	}
+}
+
+// failure says what an error tells about the command.
+type failure int
+
+const (
+	answered failure = iota // the server's own answer
+	refused                 // the server did not begin it, and soon may
+	notSent                 // it never left
+	lost                    // it left, and the reply did not come
+)
+
+func failureOf(err error) failure {
+	if _, ok := rueidis.IsRedisErr(err); ok {
+		if passes(refusalOf(err)) {
+			return refused
+		}
+		return answered
+	}
+	var de *dialError
+	var op *net.OpError
+	if errors.As(err, &de) || errors.Is(err, rueidis.ErrNoSlot) || errors.As(err, &op) && op.Op == "dial" {
+		return notSent
+	}
+	// rueidis.ErrClosing is among the rest: commands in flight get it too when their connection is closed.
+	return lost
+}
+
+// ready refuses a call that cannot succeed before anything is sent.
+func (c *Client) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return &ConnectionError{Addr: c.addr, Err: err}
+	}
+	if c.closed.Load() {
+		return &ConnectionError{Addr: c.addr, Err: ErrClosed}
+	}
+	return nil
+}
+
+// again decides about a failed attempt and repeats it for as long as the rules of Do say.
+func (c *Client) again(ctx context.Context, eff effect, err error, res rueidis.RedisResult,
+	run func(context.Context) rueidis.RedisResult) rueidis.RedisResult {
+
+	deadline := time.Now().Add(c.cfg.CommandTimeout)
+	sent := false // an attempt that may have been applied
+	for attempt := 1; ; attempt++ {
+		kind := failureOf(err)
+		if kind == answered && !sent {
+			return res
+		}
+		sent = sent || kind == lost && eff != readOnly
+		if ctx.Err() != nil {
+			if kind == lost {
+				c.gaveUp()
+			}
+			return c.failed(ctx.Err(), sent)
+		}
+		if kind == answered || kind == lost && eff == once || c.closed.Load() {
+			return c.failed(err, sent)
+		}
+		if kind == refused && refusalOf(err) == "READONLY" {
+			c.demoted()
+		}
+		pause := backoff(attempt)
+		if time.Now().Add(pause).After(deadline) || !sleep(ctx, pause) {
+			return c.failed(err, sent)
+		}
+		attemptCtx, cancel := context.WithDeadline(ctx, deadline)
+		res = run(attemptCtx)
+		cancel()
+		if err = res.Error(); err == nil || rueidis.IsRedisNil(err) {
+			return res
+		}
+	}
+}
+
+func (c *Client) failed(err error, sent bool) rueidis.RedisResult {
+	if c.closed.Load() && errors.Is(err, rueidis.ErrClosing) {
+		err = ErrClosed
+	}
+	return rueidis.NewErrorResult(&ConnectionError{Addr: c.addr, Sent: sent, Err: err})
+}
+
+func backoff(attempt int) time.Duration {
+	d := min(time.Duration(attempt)*backoffStep, backoffMax)
+	return d - rand.N(d/5)
+}
+
+// sleep returns false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// gaveUp counts commands whose callers left before the reply came. When there are many, connections
+// that have gone silent are replaced before they are full.
+func (c *Client) gaveUp() {
+	if c.conns == nil || c.abandoned.Add(1)%abandonedPerLook != 0 {
+		return
+	}
+	c.lookForSilence()
+}
+
+func (c *Client) lookForSilence() {
+	if n := c.conns.closeSilent(silentTooLong); n > 0 {
+		c.log.Warn("redis: replaced silent connections", "addr", c.addr, "connections", n)
+		return
+	}
+	// Those that are silent, but not yet for long enough, are looked at again: by then every caller
+	// may be waiting for room, and nobody left to notice.
+	if s := c.conns.mostSilent(); s > 0 && c.rechecked.CompareAndSwap(false, true) {
+		time.AfterFunc(silentTooLong-min(s, silentTooLong)+time.Millisecond, func() {
+			c.rechecked.Store(false)
+			if !c.closed.Load() {
+				c.lookForSilence()
+			}
+		})
+	}
+}
+
+// demoted looks into a READONLY reply: connections to a server that is no longer a primary are closed,
+// so that the name they were dialled by is resolved again, and those to the sentinels too, because the
+// client library asks them for the primary when it has lost one.
+func (c *Client) demoted() {
+	const pause = 200 * time.Millisecond
+	if c.conns == nil || !c.demoting.TryLock() {
+		return
+	}
+	defer c.demoting.Unlock()
+	if time.Since(time.Unix(0, c.lookedAt.Load())) < pause {
+		return
+	}
+	defer func() { c.lookedAt.Store(time.Now().UnixNano()) }()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for addr, node := range c.rc.Nodes() {
+		role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
+		if err != nil || len(role) == 0 {
+			continue
+		}
+		if name, err := role[0].ToString(); err != nil || name != "slave" {
+			continue
+		}
+		n := c.conns.closeIf(func(cn *conn) bool { return cn.addr == addr || cn.sentinel })
+		c.log.Warn("redis: the server is a replica now, reconnecting", "addr", addr, "connections", n)
+	}
+}
