@@ -1,0 +1,113 @@
+package rediskittest
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"testing"
+
+	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/embedded"
+	"github.com/tickettoken/rediskit/internal/redistest"
+)
+
+// Kind is a kind of server that a client can be connected to.
+type Kind string
+
+// The kinds of server.
+const (
+	Single    Kind = "single"
+	Sentinel  Kind = "sentinel"
+	Cluster   Kind = "cluster"
+	InProcess Kind = "embedded"
+)
+
+// Each runs a test as a subtest on each kind of server: on a real single server, behind real sentinels and on a
+// real cluster unless kinds says otherwise. The servers are shared with other tests, so a test uses keys of its
+// own (see [Keys]), flushes nothing, and breaks nothing.
+func Each(t *testing.T, test func(t *testing.T, c *rediskit.Client), kinds ...Kind) {
+	t.Helper()
+	if len(kinds) == 0 {
+		kinds = []Kind{Single, Sentinel, Cluster}
+	}
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			test(t, Connect(t, kind))
+		})
+	}
+}
+
+// Connect connects to the shared server of a kind and closes the client when the test ends.
+func Connect(t testing.TB, kind Kind) *rediskit.Client {
+	t.Helper()
+	if kind == InProcess {
+		return Embedded(t)
+	}
+	cfg, err := sharedConfig(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := rediskit.Connect(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// Embedded starts an in-process server and returns a client for it. Both end with the test.
+func Embedded(t testing.TB) *rediskit.Client {
+	t.Helper()
+	s, err := embedded.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s.Client()
+}
+
+// Keys returns a function that makes keys nobody else uses. All keys of one call share a hash tag, and so a slot.
+func Keys(t testing.TB) func(name string) string {
+	tag := "{" + rand.Text() + "}:"
+	return func(name string) string { return tag + name }
+}
+
+var keep []any // a server that nobody refers to ends
+
+var (
+	single = sync.OnceValues(func() (rediskit.Config, error) {
+		s, err := redistest.StartServer(redistest.ServerConfig{})
+		if err != nil {
+			return rediskit.Config{}, err
+		}
+		keep = append(keep, s)
+		return rediskit.Config{Addrs: []string{s.Addr()}}, nil
+	})
+	sentinel = sync.OnceValues(func() (rediskit.Config, error) {
+		s, err := redistest.StartSentinel(redistest.SentinelConfig{})
+		if err != nil {
+			return rediskit.Config{}, err
+		}
+		keep = append(keep, s)
+		return rediskit.Config{Addrs: s.Addrs(), Sentinel: rediskit.Sentinel{Master: s.MasterName()}}, nil
+	})
+	cluster = sync.OnceValues(func() (rediskit.Config, error) {
+		s, err := redistest.StartCluster(redistest.ClusterConfig{})
+		if err != nil {
+			return rediskit.Config{}, err
+		}
+		keep = append(keep, s)
+		return rediskit.Config{Addrs: s.Addrs(), Cluster: true}, nil
+	})
+)
+
+func sharedConfig(kind Kind) (rediskit.Config, error) {
+	switch kind {
+	case Single:
+		return single()
+	case Sentinel:
+		return sentinel()
+	default:
+		return cluster()
+	}
+}
