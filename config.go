@@ -22,6 +22,10 @@ const (
 	DefaultTopologyRefresh = 5 * time.Second
 )
 
+// NoTTL, in place of a time to live, says that a key shall not expire. Where a key is written it must be
+// chosen: a TTL of zero is an error.
+const NoTTL time.Duration = -1
+
 // Config says where Redis is and how to talk to it. The zero value is a single server at
 // localhost:6379 without a password. Zero means the documented default, negative means off.
 type Config struct {
