@@ -170,9 +170,13 @@ func withPort(host, port string) (string, error) {
 		}
 		return host, nil
 	}
-	if bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"); !strings.ContainsAny(bare, "[]") &&
-		(bare != host || !strings.Contains(bare, ":")) {
-		return net.JoinHostPort(bare, port), nil
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	} else if strings.Contains(host, ":") {
+		return "", errors.New("a host is malformed: want host:port, and IPv6 in brackets")
+	}
+	if !strings.ContainsAny(host, "[]") {
+		return net.JoinHostPort(host, port), nil
 	}
 	return "", errors.New("a host is malformed: want host:port, and IPv6 in brackets")
 }

@@ -3,7 +3,6 @@ package rediskittest
 import (
 	"context"
 	"crypto/rand"
-	"sync"
 	"testing"
 
 	"github.com/tickettoken/rediskit"
@@ -72,42 +71,16 @@ func Keys(t testing.TB) func(name string) string {
 	return func(name string) string { return tag + name }
 }
 
-var keep []any // a server that nobody refers to ends
-
-var (
-	single = sync.OnceValues(func() (rediskit.Config, error) {
-		s, err := redistest.StartServer(redistest.ServerConfig{})
-		if err != nil {
-			return rediskit.Config{}, err
-		}
-		keep = append(keep, s)
-		return rediskit.Config{Addrs: []string{s.Addr()}}, nil
-	})
-	sentinel = sync.OnceValues(func() (rediskit.Config, error) {
-		s, err := redistest.StartSentinel(redistest.SentinelConfig{})
-		if err != nil {
-			return rediskit.Config{}, err
-		}
-		keep = append(keep, s)
-		return rediskit.Config{Addrs: s.Addrs(), Sentinel: rediskit.Sentinel{Master: s.MasterName()}}, nil
-	})
-	cluster = sync.OnceValues(func() (rediskit.Config, error) {
-		s, err := redistest.StartCluster(redistest.ClusterConfig{})
-		if err != nil {
-			return rediskit.Config{}, err
-		}
-		keep = append(keep, s)
-		return rediskit.Config{Addrs: s.Addrs(), Cluster: true}, nil
-	})
-)
-
 func sharedConfig(kind Kind) (rediskit.Config, error) {
 	switch kind {
 	case Single:
-		return single()
+		addr, err := redistest.SharedServer()
+		return rediskit.Config{Addrs: []string{addr}}, err
 	case Sentinel:
-		return sentinel()
+		set, err := redistest.SharedSentinel()
+		return rediskit.Config{Addrs: set.Addrs, Sentinel: rediskit.Sentinel{Master: set.MasterName}}, err
 	default:
-		return cluster()
+		addrs, err := redistest.SharedCluster()
+		return rediskit.Config{Addrs: addrs, Cluster: true}, err
 	}
 }
