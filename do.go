@@ -3,6 +3,7 @@ package rediskit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"time"
@@ -176,8 +177,11 @@ func (c *Client) again(ctx context.Context, eff effect, err error, res rueidis.R
 			c.demoted()
 		}
 		pause := backoff(attempt)
-		if time.Now().Add(pause).After(deadline) || !sleep(ctx, pause) {
+		if time.Now().Add(pause).After(deadline) {
 			return c.failed(err, sent)
+		}
+		if !sleep(ctx, pause) {
+			return c.failed(fmt.Errorf("%w, after %w", ctx.Err(), err), sent)
 		}
 		attemptCtx, cancel := context.WithDeadline(ctx, deadline)
 		res = run(attemptCtx)
@@ -264,5 +268,8 @@ func (c *Client) demoted() {
 		}
 		n := c.conns.closeIf(func(cn *conn) bool { return cn.addr == addr || cn.sentinel })
 		c.log.Warn("redis: the server is a replica now, reconnecting", "addr", addr, "connections", n)
+		// The client library notices a closed connection when it uses it. A PING may fail; the caller's
+		// command, which comes next, may not be one that can be repeated.
+		node.Do(ctx, node.B().Ping().Build())
 	}
 }

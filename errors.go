@@ -96,12 +96,7 @@ func IsUnavailable(err error) bool {
 	if errors.As(err, &ce) {
 		return true
 	}
-	switch refusalOf(err) {
-	case "":
-		return false
-	default:
-		return true
-	}
+	return refusalOf(err) != ""
 }
 
 // MayHaveApplied reports whether a command that writes may have been applied although the call
@@ -123,8 +118,8 @@ var refusals = [...]string{
 // refusalOf returns the code of a refusal, or "" if err is something else. Redis before 7.0 wraps the
 // error of a command inside a script into a text of its own, with the code in the middle.
 func refusalOf(err error) string {
-	re, ok := rueidis.IsRedisErr(err)
-	if !ok || re.IsNil() {
+	var re *rueidis.RedisError
+	if !errors.As(err, &re) || re.IsNil() {
 		return ""
 	}
 	msg := re.Error()
