@@ -22,7 +22,7 @@ const (
 	DefaultTopologyRefresh = 5 * time.Second
 )
 
-// NoTTL, in place of a time to live, says that a key shall not expire. Where a key is written it must be
+// NoTTL in place of a time to live says that a key shall not expire. Where a key is written it must be
 // chosen: a TTL of zero is an error.
 const NoTTL time.Duration = -1
 
