@@ -4,10 +4,14 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
 
 	"github.com/redis/rueidis"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/data"
 )
 
 // Repeat says what running a script twice does, where once was meant. It decides whether a script whose
@@ -18,6 +22,7 @@ const (
 	// Once is for a script whose second run changes something again. It is not repeated after a lost reply.
 	Once Repeat = iota
 	// Idempotent is for a script that only reads, or whose second run changes nothing and replies the same.
+	// It is repeated after a lost reply.
 	Idempotent
 )
 
@@ -34,9 +39,37 @@ func New(source string, repeat Repeat) *Script {
 	return &Script{source: source, sha: hex.EncodeToString(sum[:]), repeat: repeat}
 }
 
+// Load sends the script to every master, so that a mistake of syntax shows at start-up and the first run
+// needs one round trip less. It is not needed otherwise: a server that does not know the script, because it
+// is new or was restarted, gets it with the run.
+//
+// Load tries once. Its errors are [*rediskit.OpError]: what [rediskit.Client.Masters] returns, or of each
+// master that failed its address with the cause; the others have the script then.
+func (s *Script) Load(ctx context.Context, c *rediskit.Client) error {
+	masters, err := c.Masters(ctx)
+	if err != nil {
+		return data.Err("script.Load", "", err)
+	}
+	errs := make([]error, len(masters))
+	var wg sync.WaitGroup
+	for i, node := range masters {
+		wg.Go(func() {
+			err := node.Redis.Do(ctx, node.Redis.B().ScriptLoad().Script(s.source).Build()).Error()
+			if _, ok := rueidis.IsRedisErr(err); ok {
+				errs[i] = fmt.Errorf("%s: %w", node.Addr, err)
+			} else if err != nil {
+				errs[i] = &rediskit.ConnectionError{Addr: node.Addr, Err: err}
+			}
+		})
+	}
+	wg.Wait()
+	return data.Err("script.Load", "", errors.Join(errs...))
+}
+
 // Exec runs the script with EVALSHA, and with EVAL if the server does not know it. keys must share a slot on
 // a cluster, else the result is an error wrapping [rediskit.ErrCrossSlot] and nothing is sent. Otherwise
-// results and errors are those of [rediskit.Client.Do].
+// results and errors are those of [rediskit.Client.Do]. It adds next to nothing to the call; see [Run] for
+// one with types.
 func (s *Script) Exec(ctx context.Context, c *rediskit.Client, keys, args []string) rueidis.RedisResult {
 	if len(keys) > 1 {
 		if err := c.CheckSlot(keys...); err != nil {
@@ -46,8 +79,9 @@ func (s *Script) Exec(ctx context.Context, c *rediskit.Client, keys, args []stri
 	res := c.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
 		return s.mark(b.Evalsha().Sha1(s.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
 	})
-	if isNoScript(res) {
-		return c.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return s.eval(b, keys, args) })
+	if err := res.Error(); isNoScript(err) {
+		res = c.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return s.eval(b, keys, args) })
+		return following(err, res)
 	}
 	return res
 }
@@ -77,7 +111,7 @@ func (s *Script) ExecMulti(ctx context.Context, c *rediskit.Client, calls []Call
 	})
 	var missing []int
 	for i := range results {
-		if isNoScript(results[i]) {
+		if isNoScript(results[i].Error()) {
 			missing = append(missing, i)
 		}
 	}
@@ -89,7 +123,7 @@ func (s *Script) ExecMulti(ctx context.Context, c *rediskit.Client, calls []Call
 		return s.eval(b, call.Keys, call.Args)
 	})
 	for i, at := range missing {
-		results[at] = again[i]
+		results[at] = following(results[at].Error(), again[i])
 	}
 	return results
 }
@@ -105,7 +139,26 @@ func (s *Script) mark(cmd rueidis.Completed) rueidis.Completed {
 	return cmd
 }
 
-func isNoScript(res rueidis.RedisResult) bool {
-	re, ok := rueidis.IsRedisErr(res.Error())
-	return ok && re.IsNoScript()
+// isNoScript also finds the answer inside the error of a call that was repeated after a lost reply: a server
+// that crashed under an idempotent script has forgotten it when it is back.
+func isNoScript(err error) bool {
+	if err == nil || rueidis.IsRedisNil(err) {
+		return false
+	}
+	var re *rueidis.RedisError
+	return errors.As(err, &re) && re.IsNoScript()
+}
+
+// following is the result of a run that came after another one, which may have been applied if before says
+// so: then no error may say that nothing was.
+func following(before error, res rueidis.RedisResult) rueidis.RedisResult {
+	var first, second *rediskit.ConnectionError
+	err := res.Error()
+	if err == nil || rueidis.IsRedisNil(err) || !errors.As(before, &first) || !first.Sent {
+		return res
+	}
+	if errors.As(err, &second) {
+		err = second.Err
+	}
+	return rueidis.NewErrorResult(&rediskit.ConnectionError{Addr: first.Addr, Sent: true, Err: err})
 }
