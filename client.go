@@ -37,10 +37,11 @@ type Client struct {
 	block  blocker
 	closed atomic.Bool
 
-	abandoned atomic.Int64 // commands given up on while in flight
-	rechecked atomic.Bool  // a look at silent connections is scheduled
-	demoting  sync.Mutex   // held while a demoted primary is looked into
-	lookedAt  atomic.Int64 // UnixNano of the last such look
+	apart     chan struct{} // see the function of that name
+	abandoned atomic.Int64  // commands given up on while in flight
+	rechecked atomic.Bool   // a look at silent connections is scheduled
+	demoting  sync.Mutex    // held while a demoted primary is looked into
+	lookedAt  atomic.Int64  // UnixNano of the last such look
 
 	closeOnce sync.Once
 }
@@ -91,7 +92,8 @@ func Wrap(rc rueidis.Client) *Client {
 }
 
 func newClient(rc rueidis.Client, cfg Config, addr string, cs *conns) *Client {
-	c := &Client{rc: rc, cfg: cfg, addr: addr, log: cfg.Logger, conns: cs}
+	c := &Client{rc: rc, cfg: cfg, addr: addr, log: cfg.Logger, conns: cs,
+		apart: make(chan struct{}, maxApart)}
 	c.block.init()
 	return c
 }

@@ -29,6 +29,9 @@ type conns struct {
 	mu   sync.Mutex
 	open map[*conn]struct{}
 	done bool
+
+	making atomic.Int64 // connections being made: until the server's first answer
+
 	ctx  context.Context // ends all dialling
 	stop context.CancelFunc
 }
@@ -39,6 +42,13 @@ func newConns() *conns {
 }
 
 func (cs *conns) dial(ctx context.Context, addr string, d *net.Dialer, t *tls.Config) (net.Conn, error) {
+	cs.making.Add(1)
+	made := false
+	defer func() {
+		if !made {
+			cs.making.Add(-1)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
 	defer context.AfterFunc(cs.ctx, cancel)()
@@ -62,6 +72,7 @@ func (cs *conns) dial(ctx context.Context, addr string, d *net.Dialer, t *tls.Co
 		return nil, &dialError{addr: addr, err: ErrClosed}
 	}
 	cs.open[c] = struct{}{}
+	made = true
 	return c, nil
 }
 
@@ -150,6 +161,7 @@ type conn struct {
 	sentinel bool
 	waiting  atomic.Int64 // UnixNano of the first write that no read has followed; 0: none
 	writes   atomic.Int32 // since the last read
+	answered atomic.Bool  // or closed; the server's first answer ends the making of the connection
 }
 
 func (c *conn) Write(b []byte) (int, error) {
@@ -163,6 +175,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.writes.Store(0)
+		c.made()
 	}
 	return n, err
 }
@@ -171,7 +184,14 @@ func (c *conn) Close() error {
 	c.cs.mu.Lock()
 	delete(c.cs.open, c)
 	c.cs.mu.Unlock()
+	c.made()
 	return c.Conn.Close()
+}
+
+func (c *conn) made() {
+	if !c.answered.Load() && c.answered.CompareAndSwap(false, true) {
+		c.cs.making.Add(-1)
+	}
 }
 
 func (c *conn) silent(now time.Time) time.Duration {

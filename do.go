@@ -20,6 +20,8 @@ const (
 	// gone silent, it is replaced.
 	abandonedPerLook = 128
 	silentTooLong    = 200 * time.Millisecond
+
+	maxApart = 1000 // goroutines that wait for a connection in place of a caller
 )
 
 // Do runs one command and repeats it where that is safe. build makes the command; it is called once for
@@ -52,10 +54,10 @@ func (c *Client) Do(ctx context.Context, build func(b rueidis.Builder) rueidis.C
 	}
 	cmd := build(c.rc.B())
 	eff := effectOf(cmd)
-	res := c.rc.Do(ctx, cmd)
+	res := c.send(ctx, cmd)
 	if err := res.Error(); err != nil && !rueidis.IsRedisNil(err) {
 		return c.again(ctx, eff, err, res, func(ctx context.Context) rueidis.RedisResult {
-			return c.rc.Do(ctx, build(c.rc.B()))
+			return c.send(ctx, build(c.rc.B()))
 		})
 	}
 	return res
@@ -70,17 +72,13 @@ func (c *Client) DoMulti(ctx context.Context, n int, build func(b rueidis.Builde
 		return nil
 	}
 	if err := c.ready(ctx); err != nil {
-		out := make([]rueidis.RedisResult, n)
-		for i := range out {
-			out[i] = rueidis.NewErrorResult(err)
-		}
-		return out
+		return sameError(n, err)
 	}
 	cmds := make([]rueidis.Completed, n)
 	for i := range cmds {
 		cmds[i] = build(c.rc.B(), i)
 	}
-	results := c.rc.DoMulti(ctx, cmds...)
+	results := c.sendMulti(ctx, cmds)
 	for i := range results {
 		err := results[i].Error()
 		if err == nil || rueidis.IsRedisNil(err) {
@@ -89,8 +87,63 @@ func (c *Client) DoMulti(ctx context.Context, n int, build func(b rueidis.Builde
 		// cmds[i] was recycled if the server answered; its flags are needed, so it is built again.
 		eff := effectOf(build(c.rc.B(), i))
 		results[i] = c.again(ctx, eff, err, results[i], func(ctx context.Context) rueidis.RedisResult {
-			return c.rc.Do(ctx, build(c.rc.B(), i))
+			return c.send(ctx, build(c.rc.B(), i))
 		})
+	}
+	return results
+}
+
+// send hands a command to the client library. While a connection is being made, the library lets everybody
+// who needs it wait, however long that takes and whatever their contexts say. So in that time the wait is left
+// to a goroutine.
+func (c *Client) send(ctx context.Context, cmd rueidis.Completed) rueidis.RedisResult {
+	if c.conns == nil || c.conns.making.Load() == 0 || ctx.Done() == nil {
+		return c.rc.Do(ctx, cmd)
+	}
+	return apart(ctx, c, func() rueidis.RedisResult { return c.rc.Do(ctx, cmd) }, rueidis.NewErrorResult)
+}
+
+func (c *Client) sendMulti(ctx context.Context, cmds []rueidis.Completed) []rueidis.RedisResult {
+	if c.conns == nil || c.conns.making.Load() == 0 || ctx.Done() == nil {
+		return c.rc.DoMulti(ctx, cmds...)
+	}
+	return apart(ctx, c, func() []rueidis.RedisResult { return c.rc.DoMulti(ctx, cmds...) },
+		func(err error) []rueidis.RedisResult { return sameError(len(cmds), err) })
+}
+
+// apart makes a call in a goroutine and waits for it or for the context. The goroutines are bounded. When there
+// are as many as may be, the connection that everybody needs is the one being made, and callers wait for a
+// place; except on a cluster, where they may need the connection to another node and so make the call themselves.
+func apart[R any](ctx context.Context, c *Client, call func() R, failed func(error) R) R {
+	select {
+	case c.apart <- struct{}{}:
+	default:
+		if c.rc.Mode() == rueidis.ClientModeCluster {
+			return call()
+		}
+		select {
+		case c.apart <- struct{}{}:
+		case <-ctx.Done():
+			return failed(&dialError{addr: c.addr, err: ctx.Err()})
+		}
+	}
+	ch := make(chan R, 1)
+	go func() {
+		defer func() { <-c.apart }()
+		ch <- call()
+	}()
+	select {
+	case r := <-ch:
+		return r
+	case <-ctx.Done():
+		return failed(ctx.Err())
+	}
+}
+
+func sameError(n int, err error) []rueidis.RedisResult {
+	results := make([]rueidis.RedisResult, n)
+	for i := range results {
+		results[i] = rueidis.NewErrorResult(err)
 	}
 	return results
 }

@@ -269,21 +269,78 @@ func TestAContextThatEndsInFlightLeavesTheOutcomeOpen(t *testing.T) {
 
 // Two hundred callers with short deadlines and a server that has gone silent: in this time they abandon many
 // times more commands than a connection has room for.
-func TestDeadlinesAreKeptWhileTheServerIsSilent(t *testing.T) {
+func TestDeadlinesAreKeptWhenTheServerGoesSilent(t *testing.T) {
 	s := startServer(t, redistest.ServerConfig{})
 	p := startProxy(t, s.Addr())
 	// A time-out that cannot help.
 	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}, CommandTimeout: 10 * time.Minute})
+	impatient(t, 200, 200*time.Millisecond, time.Second, func(ctx context.Context) error { return set(c, ctx, "k", "v") })
 	p.BlackHole()
+	calls := impatient(t, 200, 4*time.Second, 20*time.Millisecond, func(ctx context.Context) error {
+		if err := set(c, ctx, "k", "v"); !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("want the deadline's error: %w", err)
+		}
+		return nil
+	})
+	if calls < 2000 {
+		t.Errorf("%d calls: too few to fill a connection", calls)
+	}
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		return set(c, ctx, "k", "v")
+	})
+}
+
+// Somebody without a deadline is connecting to a server that accepts and says nothing.
+func TestDeadlinesAreKeptWhileAConnectionIsBeingMade(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}, CommandTimeout: time.Minute, DialTimeout: time.Minute})
+	p.BlackHoleReplies()
+	p.Cut()
+	patient := make(chan error, 1)
+	go func() { patient <- set(c, t.Context(), "k", "v") }()
+	eventually(t, func() error {
+		if p.Stats().Open == 0 {
+			return errors.New("nobody is connecting")
+		}
+		return nil
+	})
+	impatient(t, 200, time.Second, 20*time.Millisecond, func(ctx context.Context) error {
+		res := c.DoMulti(ctx, 2, func(b rueidis.Builder, _ int) rueidis.Completed { return b.Incr().Key("n").Build() })
+		_, err := get(c, ctx, "k")
+		for _, err := range []error{res[0].Error(), res[1].Error(), err} {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("want the deadline's error: %w", err)
+			}
+		}
+		return nil
+	})
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-patient; err != nil {
+		t.Error(err)
+	}
+}
+
+// impatient makes calls with a deadline from many goroutines for a time, and returns how many. It fails the
+// test if calls do not end.
+func impatient(t *testing.T, goroutines int, for_, deadline time.Duration, call func(context.Context) error) int64 {
+	t.Helper()
 	var wg sync.WaitGroup
 	var calls atomic.Int64
-	stop := time.Now().Add(4 * time.Second)
-	for range 200 {
+	stop := time.Now().Add(for_)
+	for range goroutines {
 		wg.Go(func() {
 			for time.Now().Before(stop) {
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-				if err := set(c, ctx, "k", "v"); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("%v", err)
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				if err := call(ctx); err != nil {
+					t.Error(err)
 				}
 				cancel()
 				calls.Add(1)
@@ -294,20 +351,10 @@ func TestDeadlinesAreKeptWhileTheServerIsSilent(t *testing.T) {
 	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(time.Minute):
-		t.Fatal("calls with a deadline of 20ms have been waiting for a minute")
+	case <-time.After(for_ + 30*time.Second):
+		t.Fatalf("calls with a deadline of %v have not ended after half a minute", deadline)
 	}
-	if n := calls.Load(); n < 2000 {
-		t.Errorf("%d calls: too few to fill a connection", n)
-	}
-	if err := p.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		return set(c, ctx, "k", "v")
-	})
+	return calls.Load()
 }
 
 func TestConnectionsThatBreakAllTheTimeNeverApplyAWriteTwice(t *testing.T) {
