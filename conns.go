@@ -57,14 +57,15 @@ func (cs *conns) dial(ctx context.Context, addr string, d *net.Dialer, t *tls.Co
 	if strings.HasPrefix(addr, "/") {
 		network = "unix"
 	}
-	nc, err := d.DialContext(ctx, network, addr)
+	raw, err := d.DialContext(ctx, network, addr)
+	nc := raw
 	if err == nil && t != nil {
-		nc, err = handshake(ctx, nc, addr, t)
+		nc, err = handshake(ctx, raw, addr, t)
 	}
 	if err != nil {
 		return nil, &dialError{addr: addr, err: plainDialError(err)}
 	}
-	c := &conn{Conn: nc, cs: cs, addr: addr, sentinel: isSentinelDialer(d)}
+	c := &conn{Conn: nc, raw: raw, cs: cs, addr: addr, sentinel: isSentinelDialer(d)}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.done {
@@ -137,7 +138,8 @@ func (cs *conns) closeIf(cond func(*conn) bool) int {
 	}
 	cs.mu.Unlock()
 	for _, c := range victims {
-		c.Close()
+		// Below TLS, whose own Close would wait to say goodbye. The client library closes the rest.
+		c.raw.Close()
 	}
 	return len(victims)
 }
@@ -156,6 +158,7 @@ func (cs *conns) shut() {
 // once, a shared one goes on being written to, with pings at least.
 type conn struct {
 	net.Conn
+	raw      net.Conn // below TLS, if there is TLS
 	cs       *conns
 	addr     string
 	sentinel bool

@@ -56,17 +56,19 @@ func (c *Client) Do(ctx context.Context, build func(b rueidis.Builder) rueidis.C
 	eff := effectOf(cmd)
 	res := c.send(ctx, cmd)
 	if err := res.Error(); err != nil && !rueidis.IsRedisNil(err) {
-		return c.again(ctx, eff, err, res, func(ctx context.Context) rueidis.RedisResult {
-			return c.send(ctx, build(c.rc.B()))
+		results := []rueidis.RedisResult{res}
+		c.repeat(ctx, results, func(int) effect { return eff }, func(ctx context.Context, _ []int) []rueidis.RedisResult {
+			return []rueidis.RedisResult{c.send(ctx, build(c.rc.B()))}
 		})
+		return results[0]
 	}
 	return res
 }
 
 // DoMulti sends n commands in as few writes as possible and returns their results in order. build makes
 // command i; it may be called more than once for each. Commands for different slots of a cluster may be
-// mixed. Each command is repeated by itself, under the rules of [Client.Do]; so DoMulti says nothing about
-// the order in which commands on different keys, or any that fail, take effect.
+// mixed. The commands that fail are repeated under the rules of [Client.Do], without the others; so DoMulti says
+// nothing about the order in which commands take effect, and is not for MULTI and EXEC: that is what scripts are for.
 func (c *Client) DoMulti(ctx context.Context, n int, build func(b rueidis.Builder, i int) rueidis.Completed) []rueidis.RedisResult {
 	if n == 0 {
 		return nil
@@ -80,15 +82,18 @@ func (c *Client) DoMulti(ctx context.Context, n int, build func(b rueidis.Builde
 	}
 	results := c.sendMulti(ctx, cmds)
 	for i := range results {
-		err := results[i].Error()
-		if err == nil || rueidis.IsRedisNil(err) {
-			continue
+		if err := results[i].Error(); err != nil && !rueidis.IsRedisNil(err) {
+			// The commands that were answered have been recycled. Their flags are needed, so they are built again.
+			eff := func(i int) effect { return effectOf(build(c.rc.B(), i)) }
+			c.repeat(ctx, results, eff, func(ctx context.Context, numbers []int) []rueidis.RedisResult {
+				again := make([]rueidis.Completed, len(numbers))
+				for j, i := range numbers {
+					again[j] = build(c.rc.B(), i)
+				}
+				return c.sendMulti(ctx, again)
+			})
+			break
 		}
-		// cmds[i] was recycled if the server answered; its flags are needed, so it is built again.
-		eff := effectOf(build(c.rc.B(), i))
-		results[i] = c.again(ctx, eff, err, results[i], func(ctx context.Context) rueidis.RedisResult {
-			return c.send(ctx, build(c.rc.B(), i))
-		})
 	}
 	return results
 }
@@ -205,43 +210,80 @@ func (c *Client) ready(ctx context.Context) error {
 	return nil
 }
 
-// again decides about a failed attempt and repeats it for as long as the rules of Do say.
-func (c *Client) again(ctx context.Context, eff effect, err error, res rueidis.RedisResult,
-	run func(context.Context) rueidis.RedisResult) rueidis.RedisResult {
+// unanswered is a command without a usable answer so far.
+type unanswered struct {
+	i    int // among the results
+	eff  effect
+	sent bool // an attempt may have been applied
+	err  error
+}
 
+// repeat goes through results and sends again what failed, for as long as the rules of Do say. resend sends the
+// commands with the given numbers.
+func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff func(i int) effect,
+	resend func(ctx context.Context, numbers []int) []rueidis.RedisResult) {
+
+	var todo []unanswered
+	for i := range results {
+		if err := results[i].Error(); err != nil && !rueidis.IsRedisNil(err) {
+			todo = append(todo, unanswered{i: i, eff: eff(i)})
+		}
+	}
 	deadline := time.Now().Add(c.cfg.CommandTimeout)
-	sent := false // an attempt that may have been applied
 	for attempt := 1; ; attempt++ {
-		kind := failureOf(err)
-		if kind == answered && !sent {
-			return res
-		}
-		sent = sent || kind == lost && eff != readOnly
-		if ctx.Err() != nil {
-			if kind == lost {
-				c.gaveUp()
+		demoted := false
+		left := todo[:0]
+		for _, o := range todo {
+			o.err = results[o.i].Error()
+			if o.err == nil || rueidis.IsRedisNil(o.err) {
+				continue
 			}
-			return c.failed(ctx.Err(), sent)
+			kind := failureOf(o.err)
+			if kind == answered && !o.sent {
+				continue
+			}
+			o.sent = o.sent || kind == lost && o.eff != readOnly
+			switch {
+			case ctx.Err() != nil:
+				if kind == lost {
+					c.gaveUp()
+				}
+				results[o.i] = c.failed(ctx.Err(), o.sent)
+				continue
+			case kind == answered, kind == lost && o.eff == once, c.closed.Load():
+				results[o.i] = c.failed(o.err, o.sent)
+				continue
+			}
+			demoted = demoted || refusalOf(o.err) == "READONLY"
+			left = append(left, o)
 		}
-		if kind == answered || kind == lost && eff == once || c.closed.Load() {
-			return c.failed(err, sent)
+		todo = left
+		if len(todo) == 0 {
+			return
 		}
-		if kind == refused && refusalOf(err) == "READONLY" {
+		if demoted {
 			c.demoted()
 		}
 		pause := backoff(attempt)
-		if time.Now().Add(pause).After(deadline) {
-			return c.failed(err, sent)
+		late := time.Now().Add(pause).After(deadline)
+		if late || !sleep(ctx, pause) {
+			for _, o := range todo {
+				if !late {
+					o.err = fmt.Errorf("%w, after %w", ctx.Err(), o.err)
+				}
+				results[o.i] = c.failed(o.err, o.sent)
+			}
+			return
 		}
-		if !sleep(ctx, pause) {
-			return c.failed(fmt.Errorf("%w, after %w", ctx.Err(), err), sent)
+		numbers := make([]int, len(todo))
+		for j, o := range todo {
+			numbers[j] = o.i
 		}
 		attemptCtx, cancel := context.WithDeadline(ctx, deadline)
-		res = run(attemptCtx)
-		cancel()
-		if err = res.Error(); err == nil || rueidis.IsRedisNil(err) {
-			return res
+		for j, res := range resend(attemptCtx, numbers) {
+			results[numbers[j]] = res
 		}
+		cancel()
 	}
 }
 

@@ -454,3 +454,19 @@ func TestCloseWaitsForCommandsThatAreUnderWay(t *testing.T) {
 		t.Errorf("Close lost the replies of %d commands", n)
 	}
 }
+
+func TestManyCommandsThatFailTogetherShareTheTimeForRepeating(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	c := connect(t, rediskit.Config{Addrs: []string{s.Addr()}, CommandTimeout: 200 * time.Millisecond})
+	s.Kill()
+	begin := time.Now()
+	results := c.DoMulti(t.Context(), 1000, func(b rueidis.Builder, i int) rueidis.Completed {
+		return b.Get().Key(strconv.Itoa(i)).Build()
+	})
+	for _, res := range results {
+		wantConnectionError(t, res.Error(), false)
+	}
+	if d := time.Since(begin); d > time.Minute { // one after the other they would take 200 s
+		t.Errorf("took %v", d)
+	}
+}
