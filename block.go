@@ -177,7 +177,7 @@ func (c *Client) blockOnce(ctx context.Context, key string, target blockTarget, 
 		<-interrupted
 	}
 	err = res.Error()
-	if failureOf(err) == lost && err != nil {
+	if err != nil && !rueidis.IsRedisNil(err) && failureOf(err) == lost {
 		bc.broken = true
 	}
 	c.block.put(bc)
