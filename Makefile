@@ -3,6 +3,9 @@
 MODULES ?= $(shell scripts/modules)
 PKGS    ?= ./...
 
+# The race detector needs a C compiler. Where there is none the tests run without, and say so.
+RACE = $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race || echo "make: no C compiler: running without the race detector" >&2)
+
 # The servers that tests share are started once, and their addresses handed to
 # whatever runs behind the dashes.
 WITH_SERVERS = go run ./internal/redistest/fixtures --
@@ -17,7 +20,7 @@ help: ## Show this list
 test: export REDISKIT_REQUIRE_SERVER = 1
 test: servers ## Run all tests of all modules with the race detector, on real servers
 #: a part of them: make test MODULES=. PKGS=./hash TESTFLAGS='-v -run Push'
-	$(WITH_SERVERS) go run ./internal/testall $(MODULES) -- -race $(TESTFLAGS) $(PKGS)
+	$(WITH_SERVERS) go run ./internal/testall $(MODULES) -- $(RACE) $(TESTFLAGS) $(PKGS)
 
 .PHONY: check
 check: ## Check without running: format, vet, staticcheck, vulnerabilities, modules, docs
@@ -45,7 +48,7 @@ soak: export REDISKIT_REQUIRE_SERVER = 1
 soak: export REDISKIT_SOAK = $(or $(FACTOR),100)
 soak: servers ## Run the tests named Soak FACTOR (100) times as long as make test does
 #: a part of it: make soak MODULES=. PKGS=./queue FACTOR=20
-	$(WITH_SERVERS) go run ./internal/testall $(MODULES) -- -race -v -run Soak -timeout $(or $(TIMEOUT),2h) $(PKGS)
+	$(WITH_SERVERS) go run ./internal/testall $(MODULES) -- $(RACE) -v -run Soak -timeout $(or $(TIMEOUT),2h) $(PKGS)
 
 .PHONY: cover
 cover: export REDISKIT_REQUIRE_SERVER = 1
