@@ -76,6 +76,7 @@ func (c *Client) Block(ctx context.Context, key string, wait time.Duration,
 		if round <= 0 {
 			return rueidis.NewErrorResult(rueidis.Nil)
 		}
+		began := time.Now()
 		res, eff, err := c.blockOnce(ctx, key, target, round, build)
 		target = blockTarget{}
 		switch {
@@ -90,6 +91,12 @@ func (c *Client) Block(ctx context.Context, key string, wait time.Duration,
 		}
 
 		kind := failureOf(err)
+		if kind == notSent || kind == lost {
+			c.block.masters.Store(nil) // the node may be gone, and another have its slots
+		}
+		if kind != notSent && time.Since(began) > c.cfg.CommandTimeout/2 {
+			failures = 0 // the call did wait: what failed before is over
+		}
 		redirected := false
 		if re, ok := rueidis.IsRedisErr(err); ok {
 			target, redirected = redirect(re)
