@@ -18,7 +18,7 @@ const (
 	// without closing the connection is noticed.
 	blockRound = 15 * time.Second
 
-	// The embedded server cannot end a blocking call from outside. There, calls are short and repeated.
+	// Where a blocking call cannot be ended from outside, as on the embedded server, calls are short and repeated.
 	shortRound = 50 * time.Millisecond
 
 	idlePerNode = 64              // connections kept for the next blocking call
@@ -43,7 +43,8 @@ const (
 //
 // Failures are repeated as in [Client.Do]; commands that only read, or are marked with ToRetryable(), also
 // after a broken connection. Block follows the slots of a cluster. A client runs at most 1000 blocking
-// calls at once; more wait for one to end, or for ctx.
+// calls at once; more wait for one to end, or for ctx. Where CLIENT UNBLOCK is unknown, or forbidden to the
+// user, the server is asked every 50 ms instead.
 func (c *Client) Block(ctx context.Context, key string, wait time.Duration,
 	build func(b rueidis.Builder, wait time.Duration) rueidis.Completed) rueidis.RedisResult {
 
@@ -159,6 +160,9 @@ func (c *Client) blockOnce(ctx context.Context, key string, target blockTarget, 
 	if err != nil {
 		return rueidis.NewErrorResult(err), readOnly, err
 	}
+	if c.block.short.Load() { // which the first connection has just found out
+		round = min(round, shortRound)
+	}
 	cmd := build(c.rc.B(), round)
 	eff := effectOf(cmd)
 
@@ -197,7 +201,7 @@ type blocker struct {
 	stop    context.CancelFunc
 	slots   chan struct{}
 	masters atomic.Pointer[[]Node] // of a cluster; nil: ask
-	short   atomic.Bool            // the server knows no CLIENT ID, so no CLIENT UNBLOCK
+	short   atomic.Bool            // the server knows no CLIENT UNBLOCK, or does not let this user
 
 	mu   sync.Mutex
 	idle map[string][]*blockConn // by address, the longest idle first
@@ -224,9 +228,6 @@ func (bl *blocker) init() {
 // is now.
 func (bl *blocker) round(ctx context.Context, end time.Time) time.Duration {
 	d := blockRound
-	if bl.short.Load() {
-		d = shortRound
-	}
 	if !end.IsZero() {
 		left := time.Until(end)
 		if left <= 0 {
@@ -247,7 +248,7 @@ func (c *Client) blockConn(ctx context.Context, key string, target blockTarget) 
 		return nil, err
 	}
 	if bc := c.block.take(node.Addr); bc != nil {
-		if time.Since(bc.since) < idleTrusted || bc.identify(c.cfg.CommandTimeout) == nil {
+		if time.Since(bc.since) < idleTrusted || c.identify(bc) == nil {
 			return bc, nil
 		}
 		bc.dc.Close()
@@ -262,12 +263,7 @@ func (c *Client) blockConn(ctx context.Context, key string, target blockTarget) 
 	go func() {
 		dc, _ := node.Redis.Dedicate()
 		bc := &blockConn{addr: node.Addr, node: node.Redis, dc: dc}
-		err := bc.identify(c.cfg.CommandTimeout)
-		if re, ok := rueidis.IsRedisErr(err); ok && strings.Contains(strings.ToLower(re.Error()), "unknown") {
-			c.block.short.Store(true)
-			err = nil
-		}
-		ch <- made{bc, err}
+		ch <- made{bc, c.identify(bc)}
 	}()
 	select {
 	case m := <-ch:
@@ -333,12 +329,22 @@ func (c *Client) nodeOf(ctx context.Context, key string, target blockTarget) (No
 	return Node{}, rueidis.ErrNoSlot
 }
 
-// identify asks for the connection's number, and so tries the connection.
-func (bc *blockConn) identify(timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+// identify asks for the connection's number, and so tries the connection. Unblocking nobody tells whether
+// a call will be interruptible.
+func (c *Client) identify(bc *blockConn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.CommandTimeout)
 	defer cancel()
-	var err error
-	bc.id, err = bc.dc.Do(ctx, bc.dc.B().ClientId().Build()).AsInt64()
+	res := bc.dc.DoMulti(ctx, bc.dc.B().ClientId().Build(), bc.dc.B().ClientUnblock().ClientId(0).Build())
+	err := res[1].Error()
+	if err == nil {
+		bc.id, err = res[0].AsInt64()
+	}
+	if re, ok := rueidis.IsRedisErr(err); ok {
+		if text := strings.ToLower(re.Error()); strings.Contains(text, "unknown") || strings.HasPrefix(text, "noperm") {
+			c.block.short.Store(true)
+			return nil
+		}
+	}
 	return err
 }
 
