@@ -67,7 +67,7 @@ func (c *Cluster) start() error {
 		// The news that a node has become a replica travels with pings, which
 		// are sent every half of the node timeout: the one that was asked for
 		// is set at the end.
-		Args: append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf",
+		Args: append([]string{"--cluster-enabled", "yes",
 			"--cluster-node-timeout", millis(defaultNodeTimeout)}, c.config.Args...),
 		Username: c.config.Username,
 		Password: c.config.Password,

@@ -19,6 +19,7 @@ func startedCluster(t *testing.T, config ClusterConfig) *Cluster {
 	}
 	t.Logf("a cluster took %v to start", time.Since(began).Round(time.Millisecond))
 	closeAfter(t, c)
+	logAfter(t, c.Nodes()...)
 	return c
 }
 

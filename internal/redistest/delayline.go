@@ -9,7 +9,7 @@ import (
 
 const (
 	lineStart = 64 << 10 // bytes of buffer to begin with
-	lineMost  = 16 << 20 // bytes in flight
+	lineMost  = 4 << 20  // bytes in flight
 	lineMarks = 1 << 16  // reads in flight
 
 	fineWait = 2 * time.Millisecond // too short for the runtime's timers

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func startServerAndDie() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(s.Addr(), s.Dir())
+	fmt.Println(s.Addr(), s.Dir(), filepath.Dir(s.Socket()))
 	syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }
@@ -43,6 +44,17 @@ func started(t *testing.T, config ServerConfig) *Server {
 	}
 	closeAfter(t, s)
 	return s
+}
+
+// logAfter shows what the servers wrote, should the test fail.
+func logAfter(t *testing.T, servers ...*Server) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, s := range servers {
+				t.Log(s.Addr() + tail(s.Log()))
+			}
+		}
+	})
 }
 
 func closeAfter(t *testing.T, c interface{ Close() error }) {
@@ -71,6 +83,18 @@ func expect(t *testing.T, s *Server, want any, args ...string) {
 	if got, err := s.Do(args...); err != nil || got != want {
 		t.Fatalf("%v: got %v and error %v, want %v", args, got, err, want)
 	}
+}
+
+// expectSoon waits for the command's reply to be this one.
+func expectSoon(t *testing.T, s *Server, want any, args ...string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%v to be %v", args, want), func() error {
+		got, err := s.Do(args...)
+		if err == nil && got != want {
+			err = fmt.Errorf("it is %v", got)
+		}
+		return err
+	})
 }
 
 func eventually(t *testing.T, what string, check func() error) {

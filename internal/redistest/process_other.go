@@ -14,7 +14,7 @@ import (
 // was killed, and nothing can freeze one.
 type process struct{ pid int }
 
-func startProcess(string, []string, *os.File, string) (*process, error) {
+func startProcess(string, []string, *os.File, []string) (*process, error) {
 	return nil, fmt.Errorf("real servers need a Unix, this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 

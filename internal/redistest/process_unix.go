@@ -22,8 +22,9 @@ const (
 
 	// guardScript reads from a pipe of which we alone hold the other end. A
 	// line means that the server ended in good order; the end of the pipe
-	// means that we died, and the server and its temporary directory go too.
-	guardScript = `read -r _ || { kill -9 "$0"; [ -z "$1" ] || rm -rf "$1"; }`
+	// means that we died, and the server and its temporary directories go too:
+	// at the second try, if the dying server was still writing.
+	guardScript = `read -r _ || { kill -9 "$0"; rm -rf "$@" || { sleep 1; rm -rf "$@"; }; }`
 )
 
 // process is a child that is killed when we die.
@@ -35,9 +36,9 @@ type process struct {
 	reaped   bool
 }
 
-// startProcess runs bin with its output appended to log. Should we die, tempDir
-// is removed as well, unless it is empty.
-func startProcess(bin string, args []string, log *os.File, tempDir string) (*process, error) {
+// startProcess runs bin with its output appended to log. Should we die, the
+// temporary directories are removed as well.
+func startProcess(bin string, args []string, log *os.File, temporary []string) (*process, error) {
 	launch := exec.Command("/bin/sh", append([]string{"-c", launchScript, bin}, args...)...)
 	launch.Stdout, launch.Stderr = log, log
 	gate, err := startInOwnGroup(launch)
@@ -47,7 +48,7 @@ func startProcess(bin string, args []string, log *os.File, tempDir string) (*pro
 	defer gate.Close()
 	p := &process{pid: launch.Process.Pid, server: launch.Process}
 
-	guard := exec.Command("/bin/sh", "-c", guardScript, strconv.Itoa(p.pid), tempDir)
+	guard := exec.Command("/bin/sh", append([]string{"-c", guardScript, strconv.Itoa(p.pid)}, temporary...)...)
 	if p.lifeline, err = startInOwnGroup(guard); err != nil {
 		p.server.Kill()
 		p.server.Wait()

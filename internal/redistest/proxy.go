@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxProxyConns  = 4096
+	maxProxyConns  = 1024
 	proxyDialBound = 10 * time.Second
 	relistenBound  = 10 * time.Second
 )
@@ -25,8 +25,8 @@ const (
 // a connection that lost bytes to a black hole gets nothing more and is cut by
 // Resume.
 //
-// At most 4096 connections are open at a time, further ones are cut; at most
-// 16 MiB are in flight in each direction of each.
+// At most 1024 connections are open at a time, further ones are cut; at most
+// 4 MiB are in flight in each direction of each.
 type FaultProxy struct {
 	target   string
 	addr     string

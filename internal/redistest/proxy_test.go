@@ -281,7 +281,7 @@ func TestLostRepliesAreOfExecutedRequests(t *testing.T) {
 	p.BlackHoleReplies()
 	askInVain(t, c, "INCR", "k")
 	askInVain(t, c, "INCR", "k")
-	expect(t, s, "2", "GET", "k")
+	expectSoon(t, s, "2", "GET", "k")
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestStreamWithAHoleStaysSilentInASmallerBlackHole(t *testing.T) {
 	askInVain(t, c, "INCR", "k")
 	expect(t, s, nil, "GET", "k")
 	askInVain(t, dial(t, p.Addr()), "INCR", "k")
-	expect(t, s, "1", "GET", "k")
+	expectSoon(t, s, "1", "GET", "k")
 }
 
 func TestRefusedConnectionsSpareTheOpenOnes(t *testing.T) {

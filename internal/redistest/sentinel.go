@@ -107,24 +107,23 @@ func (s *Sentinel) start(config SentinelConfig) error {
 	if s.sentinels, err = startServers(sentinelCount, watch, true); err != nil {
 		return err
 	}
-	for _, sentinel := range s.sentinels {
-		quicken(sentinel)
-	}
 	return s.WaitOK()
 }
 
 // quicken makes a sentinel look around several times a second instead of every
-// two to ten seconds, and recover soon from thinking that its own clock jumped,
+// one to ten seconds, and recover soon from thinking that its own clock jumped,
 // which a busy machine provokes. A server older than 7.0 cannot, and is slower
 // but no less right: the refusal is of no interest.
 //
-// Two periods must not be shorter. After four publish periods in which it has
-// not heard of the failover, a sentinel turns a promoted replica back, and the
-// leader itself looks at it once a second only. And a replica of which nothing
-// was heard for five ping periods is not promoted, while a dying primary makes
-// that once a second as well.
+// Three rules of sentinels bound the periods. One connects to a new primary
+// only a ping period after it last tried the old one: by then it must not have
+// given the new one up. It promotes no replica of which it heard nothing for
+// five ping periods, and asks once a second during a failover. And it turns a
+// promoted replica back unless it hears of the failover within four publish
+// periods, while the leader itself may take a second to see the promotion.
 func quicken(sentinel *Server) {
-	sentinel.do("SENTINEL", "DEBUG", "INFO-PERIOD", "200", "PUBLISH-PERIOD", "500", "TILT-PERIOD", "1000")
+	sentinel.do("SENTINEL", "DEBUG",
+		"PING-PERIOD", "500", "INFO-PERIOD", "200", "PUBLISH-PERIOD", "500", "TILT-PERIOD", "1000")
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

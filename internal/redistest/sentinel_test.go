@@ -14,6 +14,7 @@ func startedSentinel(t *testing.T, config SentinelConfig) *Sentinel {
 		t.Fatal(err)
 	}
 	closeAfter(t, s)
+	logAfter(t, s.Sentinels()...)
 	return s
 }
 
@@ -21,12 +22,7 @@ func startedSentinel(t *testing.T, config SentinelConfig) *Sentinel {
 func writeAndReplicate(t *testing.T, primary, replica *Server, key string) {
 	t.Helper()
 	expect(t, primary, "OK", "SET", key, "v")
-	eventually(t, "replication", func() error {
-		if got, err := replica.Do("GET", key); err != nil || got != "v" {
-			return errors.Join(err, errors.New("not there yet"))
-		}
-		return nil
-	})
+	expectSoon(t, replica, "v", "GET", key)
 }
 
 func TestSentinelSet(t *testing.T) {

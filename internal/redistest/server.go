@@ -27,9 +27,8 @@ type ServerConfig struct {
 	// directive begins with "--", so no value can.
 	Args []string
 
-	// Dir keeps the server's data, configuration and log. It is created when
-	// missing and never removed. Default: a temporary directory that Close
-	// removes.
+	// Dir keeps the server's data and log. It is created when missing and
+	// never removed. Default: a temporary directory that Close removes.
 	Dir string
 
 	// Port on 127.0.0.1. Default: a free one.
@@ -37,7 +36,7 @@ type ServerConfig struct {
 
 	// Password, when set, is asked of every client and used by Do. With a
 	// Username it belongs to that ACL user, who may do everything, and the
-	// default user is off; without, it is the default user's. Finer rules go
+	// default user is off; without, it is the default user's. Further users go
 	// through Args ("--user", "app", "on", ">secret", "~app:*", "+@all").
 	Username, Password string
 
@@ -88,8 +87,9 @@ type Server struct {
 	config   ServerConfig
 	sentinel bool
 	binary   string
-	dir      string // data, configuration, log
-	temp     string // private: the socket, and dir unless the caller named one
+	dir      string   // data and log
+	small    string   // socket, configuration, certificates; see smallDir
+	remove   []string // of those, what Close removes
 	port     int
 	certs    *Certificates
 
@@ -144,25 +144,42 @@ func startServer(config ServerConfig, sentinel bool) (*Server, error) {
 // prepare makes the directories and, for TLS, the certificates.
 func (s *Server) prepare() error {
 	var err error
-	if s.temp, err = os.MkdirTemp("", "redistest"); err != nil {
+	if s.small, err = smallDir(); err != nil {
 		return fmt.Errorf("redistest: %w", err)
 	}
+	s.remove = append(s.remove, s.small)
 	// sockaddr_un holds 104 bytes on some systems, the last of them zero.
 	if len(s.Socket()) > 103 {
 		return fmt.Errorf("redistest: TMPDIR is too long for a unix socket: %s", s.Socket())
 	}
-	if s.dir = s.config.Dir; s.dir == "" {
-		s.dir = s.temp
-	} else if s.dir, err = filepath.Abs(s.dir); err != nil {
-		return fmt.Errorf("redistest: Dir: %w", err)
-	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return fmt.Errorf("redistest: Dir: %w", err)
+	if s.config.Dir == "" {
+		if s.dir, err = os.MkdirTemp("", "redistest"); err != nil {
+			return fmt.Errorf("redistest: %w", err)
+		}
+		s.remove = append(s.remove, s.dir)
+	} else {
+		if s.dir, err = filepath.Abs(s.config.Dir); err == nil {
+			err = os.MkdirAll(s.dir, 0o700)
+		}
+		if err != nil {
+			return fmt.Errorf("redistest: Dir: %w", err)
+		}
 	}
 	if s.config.TLS {
-		s.certs, err = newCertificates(s.temp)
+		s.certs, err = newCertificates(s.small)
 	}
 	return err
+}
+
+// smallDir makes a temporary directory, in memory where the system offers
+// that. Sentinels and cluster nodes sync their configuration at every change
+// and do nothing else until that is done: on a busy disk long enough for the
+// others to give them up.
+func smallDir() (string, error) {
+	if dir, err := os.MkdirTemp("/dev/shm", "redistest"); err == nil {
+		return dir, nil
+	}
+	return os.MkdirTemp("", "redistest")
 }
 
 // writeConfig writes the configuration file. It is written once a server: what
@@ -173,6 +190,7 @@ func (s *Server) writeConfig() error {
 		{"protected-mode", "no"},
 		{"daemonize", "no"},
 		{"dir", s.dir},
+		{"cluster-config-file", filepath.Join(s.small, "nodes.conf")},
 		{"unixsocket", s.Socket()},
 		{"unixsocketperm", "700"},
 		{"save", ""},
@@ -242,7 +260,7 @@ func (s *Server) launch() error {
 	if s.sentinel {
 		args = append(args, "--sentinel")
 	}
-	if s.proc, err = startProcess(s.binary, args, log, s.temp); err != nil {
+	if s.proc, err = startProcess(s.binary, args, log, s.remove); err != nil {
 		return fmt.Errorf("redistest: %w", err)
 	}
 	s.paused = false
@@ -253,6 +271,9 @@ func (s *Server) launch() error {
 		return s.ping()
 	})
 	if err == nil && s.proc.alive() {
+		if s.sentinel {
+			quicken(s)
+		}
 		return nil
 	}
 	s.proc.kill()
@@ -293,15 +314,15 @@ func (s *Server) Addr() string { return localAddr(s.port) }
 func (s *Server) Port() int { return s.port }
 
 // Socket returns the path of the unix socket that every server listens on.
-func (s *Server) Socket() string { return filepath.Join(s.temp, "s") }
+func (s *Server) Socket() string { return filepath.Join(s.small, "s") }
 
-// Dir returns where the server keeps its data, configuration and log.
+// Dir returns where the server keeps its data and log.
 func (s *Server) Dir() string { return s.dir }
 
 // Certificates returns what TLS clients need, or nil without TLS.
 func (s *Server) Certificates() *Certificates { return s.certs }
 
-func (s *Server) configFile() string { return filepath.Join(s.dir, "server.conf") }
+func (s *Server) configFile() string { return filepath.Join(s.small, "server.conf") }
 func (s *Server) logFile() string    { return filepath.Join(s.dir, "server.log") }
 
 // Pid returns the process id, or 0 while the server is not running.
@@ -438,7 +459,7 @@ func (s *Server) info(section string) (map[string]string, error) {
 func (s *Server) Log() string { return readFrom(s.logFile(), 0) }
 
 // Close kills the server if it still runs, reaps it, and removes its temporary
-// directory. It may be called twice.
+// directories. It may be called twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -447,13 +468,13 @@ func (s *Server) Close() error {
 		s.proc.kill()
 		s.proc = nil
 	}
-	if s.temp == "" {
-		return nil
+	var errs []error
+	for _, dir := range s.remove {
+		if err := os.RemoveAll(dir); err != nil {
+			errs = append(errs, fmt.Errorf("redistest: %w", err))
+		}
 	}
-	if err := os.RemoveAll(s.temp); err != nil {
-		return fmt.Errorf("redistest: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // readFrom returns the file's content past an offset; a log that cannot be
