@@ -59,9 +59,9 @@ const (
 //
 // # Time to live
 //
-// Set gives its key the TTL it is told, as SET does. The ttl of the others that can create a key is given to a
-// key that has none after the operation, and so to a new one; a TTL that is there stays. Expire changes it.
-// rediskit.NoTTL is for keys that do not expire; zero is an error.
+// Operations that can create a key take a ttl, and set the key's TTL to it anew, rounded up to milliseconds.
+// Zero is an error. rediskit.NoTTL leaves the TTL that the key has, and a new key without one; after Set, which
+// replaces the key, there is none. Expire and Persist change a TTL, the others leave it alone.
 type Batch struct {
 	ops        []operation
 	conditions []check
@@ -191,10 +191,11 @@ func (b *Batch) Set(key string, value any, ttl time.Duration) {
 		b.mistake(fmt.Errorf("SET %q: %w", key, err))
 		return
 	}
-	b.add(operation{name: "SET", key: key}, rediskit.NoTTL, value)
-	if last := len(b.ops) - 1; px != "0" && b.err == nil {
-		b.ops[last].args = append(b.ops[last].args, "PX", px)
+	values := []any{value}
+	if px != "0" {
+		values = append(values, "PX", px)
 	}
+	b.add(operation{name: "SET", key: key}, rediskit.NoTTL, values...)
 }
 
 // Get reads a string value.

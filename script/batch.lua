@@ -9,7 +9,7 @@
 --            name       IFEXISTS, IFABSENT, IFEQUALS value, TYPE type, INT low high,
 --                       FIELDINT field low high; or a command
 --            key        an index in KEYS
---            ttl        of an operation: what the key gets if it has none, in ms; 0: nothing
+--            ttl        of an operation: the key's TTL after it, in ms; 0: what it is
 --            n          the number of arguments, then those
 --
 -- Reply: {'applied', replies}
@@ -145,12 +145,9 @@ local function apply(name, key, ttl, first, last)
     return reply
   end
   if ttl ~= '0' then
-    local left = plain(redis.pcall('PTTL', key))
-    if left == -1 then
-      left = plain(redis.pcall('PEXPIRE', key, ttl))
-    end
-    if isError(left) then
-      return left
+    local set = plain(redis.pcall('PEXPIRE', key, ttl))
+    if isError(set) then
+      return set
     end
   end
   -- Lua has rounded a large number.

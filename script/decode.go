@@ -26,7 +26,7 @@ import (
 //	time.Duration          milliseconds, as an integer or a string
 //	time.Time              microseconds since 1970, as an integer or a string
 //	[]T                    an array
-//	map[string]T           an array of names and values in turn, as HGETALL gives it
+//	map[string]T           an array of names and values in turn, as a script gets it from HGETALL, or a map
 //	struct                 an array with as many elements as the struct has exported fields, in order
 //	*T                     what T is decoded from; nil for nil
 //	any                    anything: int64, string, nil, or []any of these

@@ -40,7 +40,8 @@
 //   - A slot that moves from one node of a cluster to another refuses a script with several keys (TRYAGAIN) if
 //     one of them is missing. It is repeated until Config.CommandTimeout.
 //   - Errors that begin with READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, TRYAGAIN, UNBLOCKED, NOSCRIPT, MOVED or
-//     ASK are the server's, upon which the client runs the script again. Give yours other codes.
+//     ASK are the server's, upon which the client runs the script again, elsewhere perhaps. Let no error of a
+//     script begin with these letters.
 //   - A failover can lose what a script wrote, as it can lose any write.
 //
 // # Writing scripts
@@ -62,7 +63,7 @@
 //
 // Time. What several processes must agree on is the server's time. Before Redis 7.0 a script may write after
 // it asked for the time only if its writes are replicated one by one, which is the default and can be turned
-// off in the configuration; later versions know nothing else, and may lack the function:
+// off in the configuration. The call below turns it on; later versions do nothing else:
 //
 //	if redis.replicate_commands then redis.replicate_commands() end
 //	local t = redis.call('TIME')
