@@ -1,0 +1,28 @@
+// Command rediskit is rediskit for operators: it shows whether Redis is well, lists, counts and deletes keys on every
+// master without hurting live traffic, and gives a guided tour of the toolkit.
+//
+//	rediskit ping
+//	rediskit scan 'session:*' --info
+//	rediskit delete 'session:*' --yes
+//	rediskit demo
+//
+// Where Redis is, it reads from --url or from the environment, as rediskit.ConfigFromEnv does. docs/cli.md is its
+// guide.
+//
+// It exits with 0 when it did what it was asked to, with 1 when it did not, and with 2 when it was asked in a way
+// that it does not understand. Errors go to the standard error in one line and never contain a password.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// Whoever interrupts a second time does not want to wait for a clean end.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
