@@ -23,10 +23,12 @@ func (e ReplyError) Code() string {
 	return code
 }
 
-// Bounds on what a reply may claim, so that a garbled one cannot ask for all memory.
+// Bounds on what a reply may claim. Memory is taken as the bytes arrive and not
+// as they are announced.
 const (
 	maxBulkLength  = 512 << 20 // the server's own limit for a value
 	maxArrayLength = 1 << 20
+	maxReplyDepth  = 16
 )
 
 // respConn is as much of a client as administration needs: RESP2, one command
@@ -77,7 +79,7 @@ func (c *respConn) do(args ...string) (any, error) {
 	if _, err := c.conn.Write(request); err != nil {
 		return nil, err
 	}
-	reply, err := readReply(c.r)
+	reply, err := readReply(c.r, maxReplyDepth)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +89,8 @@ func (c *respConn) do(args ...string) (any, error) {
 	return reply, nil
 }
 
-func readReply(r *bufio.Reader) (any, error) {
+// readReply reads a reply in which arrays nest at most depth deep.
+func readReply(r *bufio.Reader, depth int) (any, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
 		return nil, err
@@ -108,21 +111,27 @@ func readReply(r *bufio.Reader) (any, error) {
 		if err != nil || n < 0 {
 			return nil, err
 		}
-		bulk := make([]byte, n+2)
-		if _, err := io.ReadFull(r, bulk); err != nil {
+		var bulk strings.Builder
+		if _, err := io.CopyN(&bulk, r, int64(n)); err != nil {
 			return nil, err
 		}
-		return string(bulk[:n]), nil
+		_, err = r.Discard(len("\r\n"))
+		return bulk.String(), err
 	case '*':
 		n, err := parseLength(text, maxArrayLength)
 		if err != nil || n < 0 {
 			return nil, err
 		}
-		array := make([]any, n)
-		for i := range array {
-			if array[i], err = readReply(r); err != nil {
+		if depth == 0 {
+			return nil, errors.New("reply is nested too deep")
+		}
+		array := []any{}
+		for range n {
+			element, err := readReply(r, depth-1)
+			if err != nil {
 				return nil, err
 			}
+			array = append(array, element)
 		}
 		return array, nil
 	default:

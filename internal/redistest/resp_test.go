@@ -19,7 +19,7 @@ func TestRepliesAreDecoded(t *testing.T) {
 		"-ERR no such thing\r\n": ReplyError("ERR no such thing"),
 		"*3\r\n:1\r\n*1\r\n$1\r\na\r\n-ERR x\r\n": []any{int64(1), []any{"a"}, ReplyError("ERR x")},
 	} {
-		got, err := readReply(bufio.NewReader(strings.NewReader(wire)))
+		got, err := readReply(bufio.NewReader(strings.NewReader(wire)), maxReplyDepth)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %#v and error %v, want %#v", wire, got, err, want)
 		}
@@ -27,14 +27,14 @@ func TestRepliesAreDecoded(t *testing.T) {
 }
 
 func FuzzGarbledRepliesAreErrors(f *testing.F) {
-	for _, wire := range []string{"", "\r\n", "OK\r\n", "$9999999999\r\n", "$-2\r\n", "*2\r\n:1\r\n", ":x\r\n", "+OK\n", "$5\r\nab"} {
+	for _, wire := range []string{"", "\r\n", "OK\r\n", "$9999999999\r\n", "$-2\r\n", "*2\r\n:1\r\n", ":x\r\n", "+OK\n", "$5\r\nab", strings.Repeat("*1\r\n", 100)} {
 		f.Add(wire)
-		if got, err := readReply(bufio.NewReader(strings.NewReader(wire))); err == nil {
+		if got, err := readReply(bufio.NewReader(strings.NewReader(wire)), maxReplyDepth); err == nil {
 			f.Errorf("%q: got %#v and no error", wire, got)
 		}
 	}
 	f.Fuzz(func(t *testing.T, wire string) {
-		readReply(bufio.NewReader(strings.NewReader(wire))) // neither panics nor takes all memory
+		readReply(bufio.NewReader(strings.NewReader(wire)), maxReplyDepth) // neither panics nor takes all memory
 	})
 }
 
