@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -43,8 +44,9 @@ func New(source string, repeat Repeat) *Script {
 // needs one round trip less. It is not needed otherwise: a server that does not know the script, because it
 // is new or was restarted, gets it with the run.
 //
-// Load tries once. Its errors are [*rediskit.OpError]: what [rediskit.Client.Masters] returns, or of each
-// master that failed its address with the cause; the others have the script then.
+// A master that cannot be reached or is not ready, as at LOADING, is tried again for two seconds. Errors are
+// [*rediskit.OpError]: what [rediskit.Client.Masters] returns, or of each master that failed its address with
+// the cause; the others have the script then.
 func (s *Script) Load(ctx context.Context, c *rediskit.Client) error {
 	masters, err := c.Masters(ctx)
 	if err != nil {
@@ -53,17 +55,37 @@ func (s *Script) Load(ctx context.Context, c *rediskit.Client) error {
 	errs := make([]error, len(masters))
 	var wg sync.WaitGroup
 	for i, node := range masters {
-		wg.Go(func() {
-			err := node.Redis.Do(ctx, node.Redis.B().ScriptLoad().Script(s.source).Build()).Error()
-			if _, ok := rueidis.IsRedisErr(err); ok {
-				errs[i] = fmt.Errorf("%s: %w", node.Addr, err)
-			} else if err != nil {
-				errs[i] = &rediskit.ConnectionError{Addr: node.Addr, Err: err}
-			}
-		})
+		wg.Go(func() { errs[i] = s.loadInto(ctx, node) })
 	}
 	wg.Wait()
 	return data.Err("script.Load", "", errors.Join(errs...))
+}
+
+func (s *Script) loadInto(ctx context.Context, node rediskit.Node) error {
+	const patience, pause = 2 * time.Second, 50 * time.Millisecond
+	var giveUp time.Time
+	for {
+		err := node.Redis.Do(ctx, node.Redis.B().ScriptLoad().Script(s.source).Build()).Error()
+		if err == nil {
+			return nil
+		}
+		if re, ok := rueidis.IsRedisErr(err); !ok {
+			err = &rediskit.ConnectionError{Addr: node.Addr, Err: err}
+		} else if err = fmt.Errorf("%s: %w", node.Addr, re); !rediskit.IsUnavailable(re) {
+			return err
+		}
+		if giveUp.IsZero() {
+			giveUp = time.Now().Add(patience)
+		}
+		if time.Now().After(giveUp) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // Exec runs the script with EVALSHA, and with EVAL if the server does not know it. keys must share a slot on
