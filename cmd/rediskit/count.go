@@ -13,7 +13,7 @@ func (a *app) count() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "count PATTERN",
 		Short: "Count the keys that match a pattern, on every master",
-		Long: `count prints how many keys match a glob-style pattern, on every master. No key that is there
+		Long: `Prints how many keys match a glob-style pattern, on every master. No key that is there
 throughout is left out; one may be counted twice while the server's table grows or shrinks.`,
 		Example: "  rediskit count 'session:*'\n  rediskit count '*' --type stream",
 		Args:    onePattern,

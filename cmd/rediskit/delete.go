@@ -17,8 +17,8 @@ func (a *app) delete() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete PATTERN",
 		Short: "Delete the keys that match a pattern, on every master; only with --yes",
-		Long: `delete deletes the keys that match a glob-style pattern, on every master. Without --yes it deletes
-nothing and tells how many keys it would delete.
+		Long: `Deletes the keys that match a glob-style pattern, on every master. Without --yes it deletes nothing
+and tells how many keys it would delete.
 
 It goes slowly, so that others do not notice: --rate is how many keys a second a server is made to look
 at, whether they match or not. On a terminal a bar shows how far it is. Interrupted, it tells how far it
@@ -111,11 +111,13 @@ func (e *partialError) Error() string {
 	if e.last.Total > 0 {
 		text += fmt.Sprintf("; had looked at %s of %s", terminal.Count(e.last.Scanned), terminal.Keys(e.last.Total))
 	}
-	if e.deleted > 0 {
+	switch perhaps := rediskit.MayHaveApplied(e.err); {
+	case e.deleted > 0 && perhaps:
+		text += fmt.Sprintf(" and deleted %s, perhaps some more", terminal.Count(e.deleted))
+	case e.deleted > 0:
 		text += fmt.Sprintf(" and deleted %s", terminal.Count(e.deleted))
-	}
-	if rediskit.MayHaveApplied(e.err) {
-		text += ", perhaps a few more"
+	case perhaps:
+		text += " and may have deleted some"
 	}
 	return text
 }

@@ -21,7 +21,7 @@ func (a *app) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Take a tour: real work with each package, the Go that does it, and the result",
-		Long: `demo does real work with each package of rediskit and shows the Go that does it, with the result.
+		Long: `Does real work with each package of rediskit and shows the Go that does it, with the result.
 
 Without --url and without REDIS_* in the environment it runs on an embedded server, so that nothing has to
 be installed. On a real server it keeps to a namespace of its own, gives every key a time to live, and

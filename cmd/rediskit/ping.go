@@ -19,8 +19,9 @@ func (a *app) ping() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "ping",
-		Short: "Tell how every node is: reachable, role, version, memory, clients",
-		Long: `ping asks every node how it is and prints a table.
+		Short: "Tell how Redis is: reachable, role, version, memory, clients",
+		Long: `Asks the server how it is, or the primary behind sentinels, or every master of a cluster, and prints a
+table.
 
 It exits with 0 if rediskit can work: the server, or the primary behind sentinels, answers and takes
 writes; on a cluster, masters that answer serve every slot. Otherwise the reason goes to the standard
@@ -95,7 +96,7 @@ func (r pingReport) table(w io.Writer) error {
 	if !r.Healthy {
 		state = style.Bad("not healthy")
 	}
-	line := fmt.Sprintf("%s: %s, %s", r.Server, r.Mode, state)
+	line := r.Mode + ", " + state
 	if r.Mode == "cluster" {
 		line += fmt.Sprintf(", %s of 16,384 slots served", terminal.Count(int64(r.SlotsCovered)))
 	}

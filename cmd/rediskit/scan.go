@@ -26,7 +26,7 @@ func (a *app) scan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "scan PATTERN",
 		Short: "List the keys that match a pattern, on every master",
-		Long: `scan lists the keys that match a glob-style pattern, on every master, one a line, in no order.
+		Long: `Lists the keys that match a glob-style pattern, on every master, one a line, in no order.
 It never sends KEYS. A key with characters that cannot be printed is written as a Go string in quotes.
 
 It stops after --limit keys. If that is the default and not your wish, it is a failure, because the list
