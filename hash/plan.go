@@ -1,0 +1,257 @@
+package hash
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// A plan says how the fields of a struct type are kept in a hash. It is made once for a type and never changes.
+type plan struct {
+	typ    reflect.Type
+	fields []field
+	names  []string // of all fields, in order
+	byName map[string]int
+}
+
+// field is one field of the struct, and of the hash.
+type field struct {
+	name      string // in Redis
+	path      string // in Go, for errors
+	index     []int
+	form      form
+	bits      int  // of a number
+	pointer   bool // nil is a field that is absent
+	omitEmpty bool
+	isZeroer  bool
+}
+
+// form is how a field's value is written.
+type form uint8
+
+const (
+	formString form = iota + 1
+	formBytes
+	formBool
+	formInt
+	formUint
+	formFloat
+	formTime
+	formText  // by its own MarshalText
+	formCodec // by Config.Codec
+)
+
+var (
+	timeType         = reflect.TypeFor[time.Time]()
+	textMarshaler    = reflect.TypeFor[encoding.TextMarshaler]()
+	textUnmarshaler  = reflect.TypeFor[encoding.TextUnmarshaler]()
+	jsonMarshaler    = reflect.TypeFor[json.Marshaler]()
+	binaryMarshaler  = reflect.TypeFor[encoding.BinaryMarshaler]()
+	isZeroer         = reflect.TypeFor[interface{ IsZero() bool }]()
+	errNoOwnFields   = errors.New("no exported fields and no methods to encode it by")
+	errOneTextMethod = errors.New("only one of MarshalText and UnmarshalText")
+)
+
+// planOf makes the plan for a type. Its errors name the field.
+func planOf(t reflect.Type) (*plan, error) {
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("hash: %v is not a struct; NewMap is for other values", t)
+	}
+	p := &plan{typ: t, byName: make(map[string]int)}
+	if err := p.add(t, t.String(), nil); err != nil {
+		return nil, fmt.Errorf("hash: %w", err)
+	}
+	if len(p.fields) == 0 {
+		return nil, fmt.Errorf("hash: %v has no fields to keep: none is exported", t)
+	}
+	return p, nil
+}
+
+// add takes in the fields of t, which is found at index in the struct.
+func (p *plan) add(t reflect.Type, path string, index []int) error {
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		path := path + "." + sf.Name
+		name, omitEmpty, err := parseTag(sf)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if name == "-" {
+			continue
+		}
+		at := append(index[:len(index):len(index)], i)
+		if sf.Anonymous && name == "" {
+			promote, err := promotes(sf.Type)
+			switch {
+			case err == nil && promote && omitEmpty:
+				err = errors.New("omitempty on an embedded struct: its fields can have it")
+			case err == nil && promote:
+				if err := p.add(sf.Type, path, at); err != nil {
+					return err
+				}
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+		}
+		if !sf.IsExported() {
+			if sf.Tag.Get("redis") != "" {
+				return fmt.Errorf("%s: has a redis tag and is not exported", path)
+			}
+			continue
+		}
+		if name == "" {
+			name = sf.Name
+		}
+		f := field{name: name, path: path, index: at, omitEmpty: omitEmpty}
+		if err := f.setForm(sf.Type); err != nil {
+			return fmt.Errorf("%s: type %v: %w", path, sf.Type, err)
+		}
+		if other, ok := p.byName[name]; ok {
+			return fmt.Errorf("%s and %s are both named %q", p.fields[other].path, path, name)
+		}
+		p.byName[name] = len(p.fields)
+		p.fields = append(p.fields, f)
+		p.names = append(p.names, name)
+	}
+	return nil
+}
+
+// parseTag reads a tag redis:"name,omitempty".
+func parseTag(sf reflect.StructField) (name string, omitEmpty bool, err error) {
+	name, options, more := strings.Cut(sf.Tag.Get("redis"), ",")
+	for more {
+		var option string
+		option, options, more = strings.Cut(options, ",")
+		if option != "omitempty" {
+			return "", false, fmt.Errorf("unknown option %q in the redis tag", option)
+		}
+		omitEmpty = true
+	}
+	return name, omitEmpty, nil
+}
+
+// promotes reports whether an embedded field without a name stands for the fields in it.
+func promotes(t reflect.Type) (bool, error) {
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
+		if own, err := hasOwnForm(t.Elem()); own || err != nil {
+			return false, err
+		}
+		return false, errors.New("an embedded pointer to a struct: embed the struct, or name the field by a redis tag")
+	}
+	if t.Kind() != reflect.Struct {
+		return false, nil
+	}
+	own, err := hasOwnForm(t)
+	return !own, err
+}
+
+// hasOwnForm reports whether a type is a time or has a text form.
+func hasOwnForm(t reflect.Type) (bool, error) {
+	if t == timeType {
+		return true, nil
+	}
+	// Both are looked for on the pointer, which has the methods of the value too.
+	pt := reflect.PointerTo(t)
+	marshals, unmarshals := pt.Implements(textMarshaler), pt.Implements(textUnmarshaler)
+	if marshals != unmarshals {
+		return false, errOneTextMethod
+	}
+	return marshals, nil
+}
+
+// setForm finds out how values of type t are written.
+func (f *field) setForm(t reflect.Type) error {
+	if t.Kind() == reflect.Pointer {
+		f.pointer = true
+		if t = t.Elem(); t.Kind() == reflect.Pointer {
+			return errors.New("a pointer to a pointer")
+		}
+	}
+	f.isZeroer = reflect.PointerTo(t).Implements(isZeroer)
+	own, err := hasOwnForm(t)
+	switch {
+	case err != nil:
+		return err
+	case t == timeType:
+		f.form = formTime
+		return nil
+	case own:
+		f.form = formText
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.String:
+		f.form = formString
+	case reflect.Bool:
+		f.form = formBool
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		f.form, f.bits = formInt, t.Bits()
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		f.form, f.bits = formUint, t.Bits()
+	case reflect.Float32, reflect.Float64:
+		f.form, f.bits = formFloat, t.Bits()
+	case reflect.Slice:
+		if t.Elem() == reflect.TypeFor[byte]() {
+			f.form = formBytes
+			return nil
+		}
+		f.form = formCodec
+		return encodable(t.Elem())
+	case reflect.Array, reflect.Map:
+		f.form = formCodec
+		return encodable(t.Elem())
+	case reflect.Struct:
+		f.form = formCodec
+		return encodable(t)
+	default:
+		return fmt.Errorf("a %v cannot be stored", t.Kind())
+	}
+	return nil
+}
+
+// encodable refuses, in what is left to the codec, what no codec can write, or would write nothing of.
+func encodable(t reflect.Type) error {
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return fmt.Errorf("a %v cannot be stored", t.Kind())
+	case reflect.Struct:
+		pt := reflect.PointerTo(t)
+		if t == timeType || t.NumField() == 0 || pt.Implements(textMarshaler) || pt.Implements(jsonMarshaler) || pt.Implements(binaryMarshaler) {
+			return nil
+		}
+		for i := range t.NumField() {
+			if sf := t.Field(i); sf.IsExported() || sf.Anonymous {
+				return nil
+			}
+		}
+		return errNoOwnFields
+	}
+	return nil
+}
+
+// pick returns the positions of fields by their names in Redis.
+func (p *plan) pick(names []string) ([]int, error) {
+	at := make([]int, len(names))
+	for i, name := range names {
+		n, err := p.find(name)
+		if err != nil {
+			return nil, err
+		}
+		at[i] = n
+	}
+	return at, nil
+}
+
+func (p *plan) find(name string) (int, error) {
+	i, ok := p.byName[name]
+	if !ok {
+		return 0, fmt.Errorf("%v has no field %q", p.typ, name)
+	}
+	return i, nil
+}
