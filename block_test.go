@@ -23,7 +23,7 @@ func rpush(c *rediskit.Client, ctx context.Context, key string, values ...string
 	return c.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Rpush().Key(key).Element(values...).Build() }).Error()
 }
 
-var everywhere = []rediskittest.Kind{rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess}
+var everywhere = []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded}
 
 func TestBlockReturnsWhatIsThereAndWhatComes(t *testing.T) {
 	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {

@@ -237,11 +237,11 @@ func TestACallAfterCloseSaysSo(t *testing.T) {
 		if _, err = c.Masters(t.Context()); !errors.Is(err, rediskit.ErrClosed) {
 			t.Errorf("Masters: %v", err)
 		}
-	}, rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess)
+	}, rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded)
 }
 
 func TestClosingAWrapperLeavesTheWrappedClientOpen(t *testing.T) {
-	inner := rediskittest.Connect(t, rediskittest.Single)
+	inner := rediskittest.Connect(t, rediskittest.OnSingle)
 	rediskit.Wrap(inner.Redis()).Close()
 	if err := set(inner, t.Context(), rediskittest.Keys(t)("k"), "v"); err != nil {
 		t.Fatal(err)

@@ -236,7 +236,7 @@ func TestAServerThatStaysAwayIsReportedAsUnavailable(t *testing.T) {
 }
 
 func TestAContextThatEndedSendsNothing(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	key := rediskittest.Keys(t)("n")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -407,7 +407,7 @@ func TestConnectionsThatBreakAllTheTimeNeverApplyAWriteTwice(t *testing.T) {
 }
 
 func TestASuccessfulCallCostsNoAllocationOfRediskit(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	key := rediskittest.Keys(t)("k")
 	ctx := context.Background()
 	if err := set(c, ctx, key, "v"); err != nil {

@@ -77,6 +77,10 @@
 //
 // # Limits
 //
-// Redis gives the whole hash a TTL, not its fields. At most 1,000,000 arguments go into one call. Reading calls
-// other than All hold their whole result in memory.
+// A TTL is that of the whole hash. At most 1,000,000 arguments go into one call (499,998 fields with values), and
+// other calls wait at the server while it works on one so large. Reading calls other than All hold their whole
+// result in memory. Get allocates what the reply is made of, a string for each field and an array, and nothing
+// beside that for fields without a codec or text form.
+//
+// The embedded server wraps a counter around where Redis refuses an overflow.
 package hash

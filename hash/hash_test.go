@@ -548,7 +548,7 @@ func TestAnErrorOfTheServerIsUnwrapped(t *testing.T) {
 }
 
 func TestConcurrentCallersShareNothing(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	h := structs[everything](t, c, time.Hour)
 	key := rediskittest.Keys(t)
 	done := make(chan error)

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func everywhere(t *testing.T, test func(t *testing.T, c *rediskit.Client)) {
 	t.Helper()
 	rediskittest.Each(t, test,
-		rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess)
+		rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded)
 }
 
 func structs[T any](t *testing.T, c *rediskit.Client, ttl time.Duration) *hash.Hash[T] {

@@ -44,7 +44,7 @@ type job struct {
 }
 
 func TestElementsAreOfAnyType(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	ctx, key := t.Context(), rediskittest.Keys(t)
 	l := open[job](t, c, time.Hour)
 	a, b := job{1, []string{"x"}}, job{2, nil}
@@ -150,7 +150,7 @@ func TestWhatPutsElementsInSetsTheTTLAndWhatTakesThemOutDoesNot(t *testing.T) {
 }
 
 func TestTheTTLIsRoundedUp(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	key := rediskittest.Keys(t)
 	l := open[string](t, c, time.Hour+time.Nanosecond)
 	must[int64](t)(l.RPush(t.Context(), key("k"), "a"))
@@ -281,7 +281,7 @@ func TestNewRefusesWhatCannotBeMeant(t *testing.T) {
 }
 
 func TestKeysOfDifferentSlotsAreRefused(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Cluster)
+	c := rediskittest.Connect(t, rediskittest.OnCluster)
 	l := open[string](t, c, time.Hour)
 	ctx := t.Context()
 	_, _, moveErr := l.Move(ctx, "{a}", "{b}", list.Left, list.Left)

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
-var everywhere = []rediskittest.Kind{rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess}
+var everywhere = []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded}
 
 func open[T any](t testing.TB, c *rediskit.Client, ttl time.Duration) *list.List[T] {
 	t.Helper()

@@ -1,7 +1,6 @@
 package rediskittest
 
 import (
-	"context"
 	"crypto/rand"
 	"testing"
 
@@ -15,19 +14,19 @@ type Kind string
 
 // The kinds of server.
 const (
-	Single    Kind = "single"
-	Sentinel  Kind = "sentinel"
-	Cluster   Kind = "cluster"
-	InProcess Kind = "embedded"
+	OnSingle   Kind = "single"   // a server by itself
+	OnSentinel Kind = "sentinel" // a primary and a replica behind three sentinels
+	OnCluster  Kind = "cluster"  // three masters with a replica each
+	OnEmbedded Kind = "embedded" // the in-process server
 )
 
 // Each runs a test as a subtest on each kind of server: on a real single server, behind real sentinels and on a
-// real cluster unless kinds says otherwise. The servers are shared with other tests, so a test uses keys of its
-// own (see [Keys]), flushes nothing, and breaks nothing.
+// real cluster unless kinds says otherwise. The real servers are shared with other tests, so a test uses keys of
+// its own (see [Keys]), flushes nothing, and breaks nothing. What holds for [Server] without a program, holds here.
 func Each(t *testing.T, test func(t *testing.T, c *rediskit.Client), kinds ...Kind) {
 	t.Helper()
 	if len(kinds) == 0 {
-		kinds = []Kind{Single, Sentinel, Cluster}
+		kinds = []Kind{OnSingle, OnSentinel, OnCluster}
 	}
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {
@@ -39,28 +38,20 @@ func Each(t *testing.T, test func(t *testing.T, c *rediskit.Client), kinds ...Ki
 // Connect connects to the shared server of a kind and closes the client when the test ends.
 func Connect(t testing.TB, kind Kind) *rediskit.Client {
 	t.Helper()
-	if kind == InProcess {
+	if kind == OnEmbedded {
 		return Embedded(t)
 	}
+	needBinary(t)
 	cfg, err := sharedConfig(kind)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := rediskit.Connect(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	check(t, err)
+	return dial(t, cfg)
 }
 
 // Embedded starts an in-process server and returns a client for it. Both end with the test.
 func Embedded(t testing.TB) *rediskit.Client {
 	t.Helper()
 	s, err := embedded.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	t.Cleanup(s.Close)
 	return s.Client()
 }
@@ -73,10 +64,10 @@ func Keys(t testing.TB) func(name string) string {
 
 func sharedConfig(kind Kind) (rediskit.Config, error) {
 	switch kind {
-	case Single:
+	case OnSingle:
 		addr, err := redistest.SharedServer()
 		return rediskit.Config{Addrs: []string{addr}}, err
-	case Sentinel:
+	case OnSentinel:
 		set, err := redistest.SharedSentinel()
 		return rediskit.Config{Addrs: set.Addrs, Sentinel: rediskit.Sentinel{Master: set.MasterName}}, err
 	default:

@@ -34,7 +34,7 @@ func (d *deleter) unlink(ctx context.Context, c *conn, names []string) error {
 	}
 	var again []string
 	lost := false
-	for i, res := range c.do(cmds...) {
+	for i, res := range c.do(ctx, cmds...) {
 		n, err := res.AsInt64()
 		if err != nil {
 			lost = lost || res.NonRedisError() != nil

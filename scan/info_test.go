@@ -54,7 +54,7 @@ func TestInfoTellsTypeTTLSizeAndEncoding(t *testing.T) {
 }
 
 func TestInfoReportsFailuresWithTheKey(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := newScanner(t, c, scan.Config{}).Info(ctx, "some key")

@@ -123,7 +123,7 @@ func TestHostileKeysAreListedAsTheyAre(t *testing.T) {
 
 // A pattern finds on a cluster, where it may tell the slot, what it finds on a single server.
 func TestPatternsMeanTheSameOnEveryKindOfServer(t *testing.T) {
-	single, cluster := rediskittest.Connect(t, rediskittest.Single), rediskittest.Connect(t, rediskittest.Cluster)
+	single, cluster := rediskittest.Connect(t, rediskittest.OnSingle), rediskittest.Connect(t, rediskittest.OnCluster)
 	prefix := "{" + uniquePrefix(t) + "}" // in one slot, because the servers are shared and patterns begin anyhow
 	alphabet := []string{"a", "b", "{", "}", "*", "?", "[", "]", "^", "-", `\`, "{a}", "{b}"}
 	word := rapid.Custom(func(t *rapid.T) string {

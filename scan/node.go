@@ -109,7 +109,7 @@ func (it *iteration) next(ctx context.Context, w *walk) error {
 			return err
 		}
 		it.conn = c
-		run, err := infoField(c.do(infoServer(c.dc.B()))[0], "run_id")
+		run, err := infoField(c.do(ctx, infoServer(c.dc.B()))[0], "run_id")
 		switch {
 		case err != nil:
 			return err
@@ -119,7 +119,7 @@ func (it *iteration) next(ctx context.Context, w *walk) error {
 			return errReplaced
 		}
 	}
-	reply, err := it.conn.do(w.scanCmd(it.conn.dc.B(), it.cursor))[0].ToArray()
+	reply, err := it.conn.do(ctx, w.scanCmd(it.conn.dc.B(), it.cursor))[0].ToArray()
 	if err != nil {
 		return err
 	}
@@ -169,55 +169,67 @@ func (it *iteration) drop() {
 	}
 }
 
-// conn is a connection to one node that nobody else uses.
+// conn is a connection to one node that nobody else uses. A goroutine of its own waits for the replies, so that
+// the walk need not: the client library is fastest, and bounds its wait by itself, where it is given no context.
 type conn struct {
 	addr    string
 	dc      rueidis.DedicatedClient
-	release func()
-	io      context.Context
-	end     func()
+	calls   chan []rueidis.Completed
+	replies chan []rueidis.RedisResult
+	waiting bool // for a reply that nobody wants any more
 	broken  bool
 }
 
-// dial takes a connection from the client library's pool. That dials without the context.
+// dial takes a connection from the client library's pool, which dials without a context.
 func dial(ctx context.Context, node rediskit.Node) (*conn, error) {
-	// With a deadline in its context the client library reads until then, also when the context is
-	// cancelled before.
-	io, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, cancel)
-	made := make(chan *conn)
+	c := &conn{
+		addr:    node.Addr,
+		calls:   make(chan []rueidis.Completed),
+		replies: make(chan []rueidis.RedisResult, 1),
+	}
+	ready := make(chan struct{})
 	go func() {
 		dc, release := node.Redis.Dedicate()
-		c := &conn{addr: node.Addr, dc: dc, release: release, io: io, end: func() { stop(); cancel() }}
-		select {
-		case made <- c:
-		case <-ctx.Done():
-			c.close()
+		defer release() // closes it if it is broken
+		c.dc = dc
+		close(ready)
+		for cmds := range c.calls {
+			c.replies <- dc.DoMulti(context.Background(), cmds...)
 		}
 	}()
 	select {
-	case c := <-made:
+	case <-ready:
 		return c, nil
 	case <-ctx.Done():
+		close(c.calls)
 		return nil, ctx.Err()
 	}
 }
 
 // do sends commands in one write. After a lost reply the connection is of no more use.
-func (c *conn) do(cmds ...rueidis.Completed) []rueidis.RedisResult {
-	results := c.dc.DoMulti(c.io, cmds...)
+func (c *conn) do(ctx context.Context, cmds ...rueidis.Completed) []rueidis.RedisResult {
+	var results []rueidis.RedisResult
+	c.calls <- cmds
+	select {
+	case results = <-c.replies:
+	case <-ctx.Done():
+		c.waiting = true
+		results = make([]rueidis.RedisResult, len(cmds))
+		for i := range results {
+			results[i] = rueidis.NewErrorResult(ctx.Err())
+		}
+	}
 	for i := range results {
 		c.broken = c.broken || results[i].NonRedisError() != nil
 	}
 	return results
 }
 
-// close gives the connection back. A broken one is closed, which can take a second, and nobody waits for it.
+// close gives the connection back. Closing one that has a reply outstanding can take a second; nobody waits for
+// that.
 func (c *conn) close() {
-	c.end()
-	if c.broken {
+	close(c.calls)
+	if c.waiting {
 		go c.dc.Close()
-		return
 	}
-	c.release()
 }

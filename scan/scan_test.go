@@ -17,7 +17,7 @@ import (
 	"github.com/tickettoken/rediskit/scan"
 )
 
-var allKinds = []rediskittest.Kind{rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess}
+var allKinds = []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded}
 
 // uniquePrefix returns the beginning of names that no other test has; unlike those of rediskittest.Keys they are
 // spread over all slots.
@@ -213,7 +213,7 @@ func TestAListingEndsAtTheLimit(t *testing.T) {
 }
 
 func TestTheLimitIsTenThousandUnlessSaidOtherwise(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	prefix := uniquePrefix(t)
 	fill(t, c, prefix, 10_001)
 	got, err := list(newScanner(t, c, scan.Config{}), t.Context(), prefix+"*")

@@ -311,7 +311,7 @@ func TestACounterThatCannotTakeItRefusesTheWholeBatch(t *testing.T) {
 }
 
 func TestWhatTheBatchItselfSetsIsKnownToItsCounters(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.InProcess)
+	c := rediskittest.Connect(t, rediskittest.OnEmbedded)
 	for name, row := range map[string]struct {
 		build func(b *script.Batch)
 		want  string // in the error; "" for none
@@ -354,7 +354,7 @@ func TestWhatTheBatchItselfSetsIsKnownToItsCounters(t *testing.T) {
 }
 
 func TestAMistakeInABatchIsNamedAndNothingIsSent(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.InProcess)
+	c := rediskittest.Connect(t, rediskittest.OnEmbedded)
 	c.Close() // so that sending would be another error
 	many := make([]any, 4001)
 	for i := range many {
@@ -430,7 +430,7 @@ func TestABatchTakesAsManyArgumentsAsItSays(t *testing.T) {
 		}
 	}
 	rediskittest.Each(t, fill(10, 9_000))
-	rediskittest.Each(t, fill(1, 10), rediskittest.InProcess) // more takes it seconds
+	rediskittest.Each(t, fill(1, 10), rediskittest.OnEmbedded) // more takes it seconds
 }
 
 func TestABatchMayBeRunAgain(t *testing.T) {
@@ -500,7 +500,7 @@ func TestConcurrentBatchesNeverSeeHalfOfEachOther(t *testing.T) {
 		}
 	}
 	rediskittest.Each(t, concurrently(10))
-	rediskittest.Each(t, concurrently(1), rediskittest.InProcess) // it takes milliseconds for each
+	rediskittest.Each(t, concurrently(1), rediskittest.OnEmbedded) // it takes milliseconds for each
 }
 
 func TestOfManyBatchesOnOneConditionOneIsApplied(t *testing.T) {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var everywhere = []rediskittest.Kind{rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess}
+var everywhere = []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded}
 
 // Replies that tests make up are int64, string, status, failure, bool, float64, nil, []any and pairs.
 type (

@@ -106,7 +106,7 @@ func TestLoadFindsAMistakeOfSyntax(t *testing.T) {
 }
 
 func TestLoadReportsAnOutage(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.InProcess)
+	c := rediskittest.Connect(t, rediskittest.OnEmbedded)
 	c.Close()
 	err := incr.Load(t.Context(), c)
 	wantError(t, err, "script.Load")
@@ -116,7 +116,7 @@ func TestLoadReportsAnOutage(t *testing.T) {
 }
 
 func TestKeysOfDifferentSlotsAreRefusedBeforeAnythingIsSent(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Cluster)
+	c := rediskittest.Connect(t, rediskittest.OnCluster)
 	k, other := rediskittest.Keys(t), rediskittest.Keys(t)
 	both := []string{k("a"), other("b")}
 	set := script.New(`return redis.call('SET', KEYS[1], '1', 'PX', 60000)`, script.Once)
@@ -184,7 +184,7 @@ func TestANilReplyIsNoError(t *testing.T) {
 }
 
 func TestRunRefusesBadArgumentsBeforeAnythingIsSent(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.InProcess)
+	c := rediskittest.Connect(t, rediskittest.OnEmbedded)
 	c.Close() // so that sending would be another error
 	_, err := script.Run[int](t.Context(), c, incr, []string{"k"}, "ok", []string{"a"})
 	wantError(t, err, "script.Run", `"k"`, "argument 2", "[]string")
@@ -260,7 +260,7 @@ func TestScriptsAreForgottenUnderwayAndEachRunCountsOnce(t *testing.T) {
 		})
 	}
 	t.Run("embedded", func(t *testing.T) {
-		c := rediskittest.Connect(t, rediskittest.InProcess)
+		c := rediskittest.Connect(t, rediskittest.OnEmbedded)
 		forgetUnderway(t, c, c, workers, 5)
 	})
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 var everywhere = []rediskittest.Kind{
-	rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster, rediskittest.InProcess,
+	rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded,
 }
 
 func open[M any](t testing.TB, c *rediskit.Client, ttl time.Duration) *zset.Set[M] {

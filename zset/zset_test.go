@@ -504,7 +504,7 @@ func TestTheServersAnswerComesBackWithOperationAndKey(t *testing.T) {
 }
 
 func TestKeysOfOneCallMustShareASlotOnACluster(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Cluster)
+	c := rediskittest.Connect(t, rediskittest.OnCluster)
 	ctx, s := t.Context(), open[string](t, c, time.Hour)
 	apart := []string{"{a}1", "{b}2"}
 	for name, call := range map[string]func() error{
@@ -563,7 +563,7 @@ func TestAWalkMayStopEarly(t *testing.T) {
 		if !errors.Is(ended, context.Canceled) {
 			t.Errorf("a walk whose context ended says %v", ended)
 		}
-	}, rediskittest.Single, rediskittest.Cluster)
+	}, rediskittest.OnSingle, rediskittest.OnCluster)
 }
 
 func TestAPrefixIsTheRangeOfTheMembersThatBeginWithIt(t *testing.T) {

@@ -65,7 +65,7 @@ func fails(t *testing.T, code int, args ...string) outcome {
 // each runs a test on each kind of server, with the URL to give to the program.
 func each(t *testing.T, test func(t *testing.T, url string, c *rediskit.Client)) {
 	t.Helper()
-	for _, kind := range []rediskittest.Kind{rediskittest.Single, rediskittest.Sentinel, rediskittest.Cluster} {
+	for _, kind := range []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster} {
 		t.Run(string(kind), func(t *testing.T) {
 			test(t, urlOf(t, kind), rediskittest.Connect(t, kind))
 		})
@@ -77,9 +77,9 @@ func urlOf(t *testing.T, kind rediskittest.Kind) string {
 	var url string
 	var err error
 	switch kind {
-	case rediskittest.Single:
+	case rediskittest.OnSingle:
 		url, err = redistest.SharedServer()
-	case rediskittest.Sentinel:
+	case rediskittest.OnSentinel:
 		var set redistest.SentinelFixture
 		set, err = redistest.SharedSentinel()
 		url = strings.Join(set.Addrs, ",") + "/" + set.MasterName
@@ -91,7 +91,7 @@ func urlOf(t *testing.T, kind rediskittest.Kind) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kind == rediskittest.Sentinel {
+	if kind == rediskittest.OnSentinel {
 		return "redis+sentinel://" + url
 	}
 	return "redis://" + url

@@ -53,7 +53,7 @@ func TestABadEnvironmentIsNamed(t *testing.T) {
 }
 
 func TestTheURLOverridesTheEnvironment(t *testing.T) {
-	url := urlOf(t, rediskittest.Single)
+	url := urlOf(t, rediskittest.OnSingle)
 	t.Setenv("REDIS_URL", "redis://127.0.0.1:1")
 	succeeds(t, "ping", "--url", url)
 

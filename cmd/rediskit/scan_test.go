@@ -87,18 +87,18 @@ func TestScanTellsAboutEachKey(t *testing.T) {
 
 // Many pages of keys, whose info is asked for in groups.
 func TestScanTellsAboutManyKeys(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	prefix := rand.Text() + ":"
 	fill(t, c, numbered(prefix, 1234))
-	got := lines(succeeds(t, "scan", prefix+"*", "--info", "--url", urlOf(t, rediskittest.Single)))
+	got := lines(succeeds(t, "scan", prefix+"*", "--info", "--url", urlOf(t, rediskittest.OnSingle)))
 	if len(got) != 1235 {
 		t.Errorf("%d lines", len(got))
 	}
 }
 
 func TestNoKeyBreaksTheListing(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
-	url := urlOf(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
+	url := urlOf(t, rediskittest.OnSingle)
 	prefix := rand.Text() + ":"
 	hostile := []string{
 		prefix + "two\nlines", prefix + "\x1b[2Jclear", prefix + "\xff\xfe", prefix + `<a & "b">`, prefix + "Zürich",
@@ -142,8 +142,8 @@ func TestAnEmptyKeyIsAKeyInJSON(t *testing.T) {
 }
 
 func TestALimitThatWasAskedForIsNoFailure(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
-	url := urlOf(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
+	url := urlOf(t, rediskittest.OnSingle)
 	prefix := rand.Text() + ":"
 	fill(t, c, numbered(prefix, 20))
 
@@ -157,8 +157,8 @@ func TestALimitThatWasAskedForIsNoFailure(t *testing.T) {
 }
 
 func TestTheDefaultLimitIsAFailureAndCanBeTurnedOff(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
-	url := urlOf(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
+	url := urlOf(t, rediskittest.OnSingle)
 	prefix := rand.Text() + ":"
 	names := numbered(prefix, 10_001)
 	fill(t, c, names)
@@ -174,12 +174,12 @@ func TestTheDefaultLimitIsAFailureAndCanBeTurnedOff(t *testing.T) {
 }
 
 func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
-	c := rediskittest.Connect(t, rediskittest.Single)
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	prefix := rand.Text() + ":"
 	fill(t, c, numbered(prefix, 3))
 	for _, args := range [][]string{{"scan", prefix + "*"}, {"count", prefix + "*"}, {"delete", prefix + "*"}, {"ping"}, {"ping", "--json"}} {
 		var errs strings.Builder
-		code := run(t.Context(), append(args, "--url", urlOf(t, rediskittest.Single)), full{}, &errs)
+		code := run(t.Context(), append(args, "--url", urlOf(t, rediskittest.OnSingle)), full{}, &errs)
 		if code != exitFailed || !strings.Contains(errs.String(), "disk full") {
 			t.Errorf("rediskit %v: exit code %d, stderr %q", args, code, errs.String())
 		}

@@ -43,6 +43,7 @@ func steps() []Step {
 		{Name: "hash", About: "a struct, field by field", run: stepHash},
 		{Name: "list", About: "queues at both ends, and waiting that loses nothing", run: stepList},
 		{Name: "zset", About: "members in the order of their scores", run: stepZset},
+		{Name: "geo", About: "what is near", run: stepGeo},
 		{Name: "scan", About: "find, count and delete keys on every master", run: stepScan},
 	}
 }
