@@ -81,7 +81,7 @@ func (h *Hash[T]) SetFields(ctx context.Context, key string, v T, fields ...stri
 }
 
 // Create writes v if there is no hash, and returns whether it did. If not, nothing changes. Any hash counts,
-// also one without fields of T.
+// also one without fields of T; but a v that omits all its fields makes none, as with Set.
 //
 // Create is not repeated after a lost reply, because it would find its own hash; [rediskit.MayHaveApplied] tells.
 func (h *Hash[T]) Create(ctx context.Context, key string, v T) (bool, error) {

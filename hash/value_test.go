@@ -53,7 +53,7 @@ func TestMappingAStructToArgumentsAllocatesOnce(t *testing.T) {
 	}
 }
 
-func TestMappingARepliesValuesToAStructAllocatesNothing(t *testing.T) {
+func TestMappingAReplyToAStructAllocatesNothing(t *testing.T) {
 	h := newSix(t)
 	if err := h.Set(t.Context(), "k", ada); err != nil {
 		t.Fatal(err)
