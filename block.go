@@ -91,7 +91,7 @@ func (c *Client) Block(ctx context.Context, key string, wait time.Duration,
 			continue
 		}
 
-		kind := failureOf(err)
+		kind := failureOf(ctx, err)
 		if kind == notSent || kind == lost {
 			c.block.masters.Store(nil) // the node may be gone, and another have its slots
 		}
@@ -188,7 +188,7 @@ func (c *Client) blockOnce(ctx context.Context, key string, target blockTarget, 
 		<-interrupted
 	}
 	err = res.Error()
-	if err != nil && !rueidis.IsRedisNil(err) && failureOf(err) == lost {
+	if err != nil && !rueidis.IsRedisNil(err) && failureOf(ctx, err) == lost {
 		bc.broken = true
 	}
 	c.block.put(bc)
@@ -284,7 +284,7 @@ func (c *Client) blockConn(ctx context.Context, key string, target blockTarget) 
 
 // notSentError keeps an error met before the command itself was sent from being taken for a lost reply.
 func notSentError(err error) error {
-	if failureOf(err) == lost {
+	if failureOf(context.Background(), err) == lost {
 		return &dialError{addr: "a connection for a blocking call", err: err}
 	}
 	return err

@@ -183,7 +183,7 @@ const (
 	lost                    // it left, and the reply did not come
 )
 
-func failureOf(err error) failure {
+func failureOf(ctx context.Context, err error) failure {
 	if _, ok := rueidis.IsRedisErr(err); ok {
 		if passes(refusalOf(err)) {
 			return refused
@@ -195,7 +195,13 @@ func failureOf(err error) failure {
 	if errors.As(err, &de) || errors.Is(err, rueidis.ErrNoSlot) || errors.As(err, &op) && op.Op == "dial" {
 		return notSent
 	}
-	// rueidis.ErrClosing is among the rest: commands in flight get it too when their connection is closed.
+	// The client library makes a connection for everybody who waits for it with the context of the first. If that
+	// is cancelled, the others get its error; commands in flight never do.
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return notSent
+	}
+	// rueidis.ErrClosing is among the rest: commands in flight get it too when their connection is closed. So is
+	// context.DeadlineExceeded: they get it when a ping goes unanswered.
 	return lost
 }
 
@@ -238,7 +244,7 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 			if o.err == nil || rueidis.IsRedisNil(o.err) {
 				continue
 			}
-			kind := failureOf(o.err)
+			kind := failureOf(ctx, o.err)
 			if kind == answered && !o.sent {
 				continue
 			}

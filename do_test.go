@@ -470,3 +470,37 @@ func TestManyCommandsThatFailTogetherShareTheTimeForRepeating(t *testing.T) {
 		t.Errorf("took %v", d)
 	}
 }
+
+// The client library makes a connection with the context of whoever needs it first.
+func TestACallerWhoLeavesWhileAConnectionIsBeingMadeTroublesNobodyElse(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}, CommandTimeout: 20 * time.Second})
+	p.SetDelay(40 * time.Millisecond)
+	const rounds, others = 10, 8
+	for range rounds {
+		p.Cut()
+		before := p.Stats().Accepted
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = get(c, ctx, "n") }) // notices the cut and connects anew
+		eventually(t, func() error {
+			if p.Stats().Accepted == before {
+				return errors.New("nobody is connecting")
+			}
+			return nil
+		})
+		for range others {
+			wg.Go(func() {
+				if _, err := incr(c, t.Context(), "n"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		cancel()
+		wg.Wait()
+	}
+	if got := serverValue(t, s, "n"); got != strconv.Itoa(rounds*others) {
+		t.Errorf("the counter is %s", got)
+	}
+}

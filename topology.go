@@ -67,11 +67,16 @@ func (c *Client) askSlots(ctx context.Context) ([]Node, error) {
 		missing string
 		err     error
 	}
-	ctx, cancel := context.WithTimeout(ctx, max(c.cfg.CommandTimeout/2, time.Millisecond))
+	// The calls are not cancelled when one has answered: somebody else may wait for a connection that is being
+	// made with their context.
+	timeout := max(c.cfg.CommandTimeout/2, time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	answers := make(chan answer, len(known))
 	for addr, node := range known {
 		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+			defer cancel()
 			res := node.Do(ctx, node.B().ClusterSlots().Build())
 			masters, missing, err := parseSlots(res, addr, known)
 			answers <- answer{masters, missing, err}

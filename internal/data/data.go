@@ -47,7 +47,11 @@ func CheckTTL(pkg string, ttl time.Duration) error {
 
 // Millis writes a duration as whole milliseconds, rounded up, so that a key never expires early.
 func Millis(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
+	ms := int64(d / time.Millisecond)
+	if d%time.Millisecond > 0 {
+		ms++
+	}
+	return strconv.FormatInt(ms, 10)
 }
 
 // Found takes a missing value apart from an error.
