@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -36,11 +37,6 @@ deletes them at the end.`,
 				}
 				return terminal.Table(a.out, terminal.StyleOf(a.out), []terminal.Column{{Title: "STEP"}, {Title: "SHOWS"}}, rows)
 			}
-			for _, name := range only {
-				if !slices.Contains(names, name) {
-					return usagef("--step %s: no such step, want %s", name, strings.Join(names, ", "))
-				}
-			}
 			cfg := demo.Config{Out: a.out, Only: only}
 			if a.configured() {
 				redis, err := a.config()
@@ -49,7 +45,11 @@ deletes them at the end.`,
 				}
 				cfg.Redis = &redis
 			}
-			return demo.Run(cmd.Context(), cfg)
+			err := demo.Run(cmd.Context(), cfg)
+			if errors.Is(err, demo.ErrNoStep) {
+				return usagef("--step: %w, want %s", err, strings.Join(names, ", "))
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringSliceVar(&only, "step", nil, "make only these steps")

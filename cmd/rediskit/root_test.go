@@ -30,7 +30,7 @@ func TestAMistakeInTheCommandLineIsOneLineAndExitCode2(t *testing.T) {
 		{"delete * --yes", "add --all"},
 		{"delete ** --yes", "add --all"},
 		{"delete ?* --yes", "add --all"},
-		{"demo --step nothing", "--step nothing: no such step, want rediskit, keys"},
+		{"demo --step nothing", `--step: no such step: "nothing", want rediskit, keys`},
 		{"demo here", `unknown command "here" for "rediskit demo"`},
 	} {
 		o := fails(t, exitUsage, strings.Fields(row.args)...)

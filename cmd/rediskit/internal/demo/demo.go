@@ -22,6 +22,9 @@ import (
 // ttl is that of every key of the tour.
 const ttl = 10 * time.Minute
 
+// largest is how many keys a database may have for the tour to walk over it without being asked to.
+const largest = 200_000
+
 // Step is one stop of the tour: a package.
 type Step struct {
 	Name  string // of the package
@@ -33,8 +36,8 @@ type Step struct {
 	embedded string
 }
 
-// steps are the stops in their order. Each is in a file of its own.
-func steps() []Step {
+// Steps returns the stops of the tour in their order. Each is in a file of its own.
+func Steps() []Step {
 	return []Step{
 		{Name: "rediskit", About: "connections, health, and errors that say what happened", run: stepRediskit},
 		{Name: "keys", About: "names that no text can break out of", run: stepKeys},
@@ -44,12 +47,10 @@ func steps() []Step {
 		{Name: "list", About: "queues at both ends, and waiting that loses nothing", run: stepList},
 		{Name: "zset", About: "members in the order of their scores", run: stepZset},
 		{Name: "geo", About: "what is near", run: stepGeo},
+		{Name: "stream", About: "a log that groups of consumers share", run: stepStream},
 		{Name: "scan", About: "find, count and delete keys on every master", run: stepScan},
 	}
 }
-
-// Steps returns the stops of the tour in their order.
-func Steps() []Step { return steps() }
 
 // Config says what to show, where, and on which server.
 type Config struct {
@@ -73,7 +74,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	t := &tour{out: cfg.Out, style: terminal.StyleOf(cfg.Out), embedded: cfg.Redis == nil, namespace: namespace,
-		asked: len(cfg.Only) > 0, close: func() {}, written: make(map[string]struct{})}
+		asked: len(cfg.Only) > 0, largest: largest, close: func() {}, written: make(map[string]struct{})}
 
 	defer func() { t.close() }()
 	if err := t.connect(ctx, cfg.Redis); err != nil {
@@ -90,7 +91,7 @@ func Run(ctx context.Context, cfg Config) error {
 var ErrNoStep = errors.New("no such step")
 
 func choose(names []string) ([]Step, error) {
-	all := steps()
+	all := Steps()
 	if len(names) == 0 {
 		return all, nil
 	}
@@ -112,7 +113,8 @@ type tour struct {
 	client    *rediskit.Client
 	close     func() // the client, and the server if it is the tour's own
 	embedded  bool
-	asked     bool // for the steps that are made
+	asked     bool  // for the steps that are made
+	largest   int64 // database to walk over unasked, in keys
 	namespace keys.Builder
 	failed    error // of writing to out
 
@@ -132,7 +134,7 @@ func (t *tour) make(ctx context.Context, chosen []Step) error {
 		}
 		err := step.run(ctx, t)
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 		if err != nil {
 			t.printf("\n  %s %v\n", t.style.Bad("failed:"), err)
@@ -178,7 +180,8 @@ func (t *tour) clean(ctx context.Context) error {
 		}
 	}
 	if failed != nil {
-		return fmt.Errorf("keys of the tour are left, and expire within %v: %w", ttl, failed)
+		t.printf("\nKeys of the tour are left. They expire within %s.\n", terminal.Span(ttl))
+		return fmt.Errorf("deleting the keys of the tour: %w", failed)
 	}
 	t.printf("\nDeleted what was left of the tour: %s.\n", terminal.Keys(deleted))
 	return t.failed

@@ -1,7 +1,7 @@
 // Package demo is the guided tour: it does real work with each package of rediskit and shows the Go that does it,
 // with the result.
 //
-// A step is a file step_NAME.go and a line in [steps]. Its function is made of parts like this one:
+// A step is a file step_NAME.go and a line in [Steps]. Its function is made of parts like this one:
 //
 //	t.show("Adding to a field neither reads nor writes the others.")
 //	left, err := events.Incr(ctx, key("event:7"), "left", -2)

@@ -10,9 +10,6 @@ import (
 	"github.com/tickettoken/rediskit/scan"
 )
 
-// tooMany is from how many keys on the tour does not walk over a database without being asked to.
-const tooMany = 200_000
-
 func stepScan(ctx context.Context, t *tour) error {
 	client, b := t.client, t.namespace
 
@@ -20,7 +17,7 @@ func stepScan(ctx context.Context, t *tour) error {
 	if err != nil {
 		return err
 	}
-	if size > tooMany && !t.asked {
+	if size > t.largest && !t.asked {
 		t.printf("\n  This database has %s, and a walk looks at each of them. So the tour leaves this step out;\n"+
 			"  rediskit demo --step scan makes it.\n", terminal.Keys(size))
 		return nil
