@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -196,7 +195,7 @@ func TestOnlyAddingSetsTheTTL(t *testing.T) {
 			"Add":         func() error { _, err := s.Add(ctx, k, "a"); return err },
 			"AddMany":     func() error { _, err := s.AddMany(ctx, k, "a", "b"); return err },
 			"AddWith":     func() error { _, _, err := s.AddWith(ctx, k, "a", stream.AddOptions{NoCreate: true}); return err },
-			"CreateGroup": func() error { _, err := s.CreateGroup(ctx, k, name(), stream.End); return err },
+			"CreateGroup": func() error { _, err := s.CreateGroup(ctx, k, "new", stream.End); return err },
 		} {
 			command(t, c, k, "DEL")
 			must[stream.ID](t)(forever.Add(ctx, k, "a"))
@@ -240,8 +239,6 @@ func TestOnlyAddingSetsTheTTL(t *testing.T) {
 		}
 	}, everywhere...)
 }
-
-func name() string { return "g" + strconv.FormatInt(time.Now().UnixNano(), 36) }
 
 func TestReadGoesOnFromWhereItWas(t *testing.T) {
 	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
