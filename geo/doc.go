@@ -13,7 +13,7 @@
 //	members    Pos, Positions, Dist, Hash
 //	search     Search (around a point), SearchAround (around a member)
 //	  and keep SearchStore, SearchAroundStore
-//	remove     Remove
+//	remove     Remove, Delete
 //	count      Card
 //
 // A set of places is a sorted set whose scores are places, so package zset works on it, too: iterate with its All.
@@ -43,7 +43,7 @@
 //
 // The client repeats a call whose reply was lost if it only reads, and the writing calls that do the same when
 // done twice: Add, and SearchStore and SearchAroundStore unless the destination is the key. Of an Add that was
-// repeated, the reported number counts only what the last attempt added. AddIf and Remove are not repeated: when
+// repeated, the reported number counts only what the last attempt added. AddIf, Remove and Delete are not repeated: when
 // their reply is lost, the error is one for which [rediskit.MayHaveApplied] is true. You may repeat them yourself,
 // if it is the effect that matters and not the number.
 //

@@ -162,13 +162,16 @@ func (s *Set[M]) add(ctx context.Context, op, key string, cmd sorted.Write, loca
 	return n, data.Err(op, key, err)
 }
 
-// kept moves a point off the two edges of the map that Redis accepts and then files in the wrong place: the
-// meridian of 180° is also that of -180°, and the northern edge is 0.1 mm away.
+// edge is 0.1 mm at the equator, in degrees.
+const edge = 1e-9
+
+// kept moves a point off the two edges of the map that Redis accepts and then files in the wrong cell: on to the
+// meridian of -180°, which is that of 180° too, and off the northern edge to the south.
 func (p Point) kept() Point {
-	if p.Lon == 180 {
+	if p.Lon > 180-edge {
 		p.Lon = -180
 	}
-	p.Lat = min(p.Lat, MaxLat-1e-9)
+	p.Lat = min(p.Lat, MaxLat-edge)
 	return p
 }
 
@@ -299,6 +302,18 @@ func (s *Set[M]) Remove(ctx context.Context, key string, members ...M) (removed 
 	}
 	n, err := s.write.Do(ctx, key, sorted.Write{Name: "ZREM", Items: names}).AsInt64()
 	return n, data.Err(op, key, err)
+}
+
+// Delete deletes the whole set, however large, without making the server wait, and reports whether there was one.
+// Repeating it is safe, but then it reports what the last call found; so the client does not repeat it after a lost
+// reply.
+func (s *Set[M]) Delete(ctx context.Context, key string) (bool, error) {
+	const op = "geo.Delete"
+	if err := data.CheckKey(op, key); err != nil {
+		return false, err
+	}
+	ok, err := s.write.Delete(ctx, key)
+	return ok, data.Err(op, key, err)
 }
 
 // Card returns how many members the set has; 0 if there is none.

@@ -76,7 +76,7 @@ func TestBadArgumentsAreRefusedBeforeTheNetwork(t *testing.T) {
 		{"Search", "Height is 0", search(geo.Query{Width: 1})},
 		{"Search", "Width is -2", search(geo.Query{Width: -2, Height: 1})},
 		{"Search", "negative Count", search(geo.Query{Radius: 1, Count: -1})},
-		{"Search", "Any without Count", search(geo.Query{Radius: 1, Any: true})},
+		{"Search", "Any without Query.Count", search(geo.Query{Radius: 1, Any: true})},
 		{"Search", "unknown Order", search(geo.Query{Radius: 1, Order: 3})},
 		{"SearchAround", "empty key", func() error { _, _, err := s.SearchAround(ctx, "", "m", circle); return err }},
 		{"SearchAround", "neither", func() error { _, _, err := s.SearchAround(ctx, "k", "m", geo.Query{}); return err }},
@@ -97,6 +97,7 @@ func TestBadArgumentsAreRefusedBeforeTheNetwork(t *testing.T) {
 			return err
 		}},
 		{"Remove", "empty key", func() error { _, err := s.Remove(ctx, "", "m"); return err }},
+		{"Delete", "empty key", func() error { _, err := s.Delete(ctx, ""); return err }},
 		{"Card", "empty key", func() error { _, err := s.Card(ctx, ""); return err }},
 	} {
 		err := test.call()
@@ -183,13 +184,13 @@ func TestTheEdgesOfTheMapAreOnTheMap(t *testing.T) {
 		both(t, c, func(t *testing.T, s *geo.Set[string]) {
 			ctx, key := t.Context(), rediskittest.Keys(t)("edges")
 			must[int64](t)(s.Add(ctx, key,
-				at("west", -180, 10), at("east", 180, 10), at("before", 179.999, 10), at("after", -179.999, 10),
+				at("west", -180, 10), at("east", 180, 10), at("almost", math.Nextafter(180, 0), 10), at("before", 179.999, 10), at("after", -179.999, 10),
 				at("north", 0, geo.MaxLat), at("south", 0, -geo.MaxLat)))
 			around := geo.Query{Radius: 150 * geo.Meter}
 			for _, lon := range []float64{180, -180, 179.9995, -179.9995} {
 				got := names(must[[]geo.Match[string]](t)(s.Search(ctx, key, geo.Point{Lon: lon, Lat: 10}, geo.Query{Radius: 200})))
 				slices.Sort(got)
-				if want := []string{"after", "before", "east", "west"}; !slices.Equal(got, want) {
+				if want := []string{"after", "almost", "before", "east", "west"}; !slices.Equal(got, want) {
 					t.Errorf("around longitude %v there are %v, want %v", lon, got, want)
 				}
 			}
@@ -259,6 +260,13 @@ func TestMembersMoveAndConditionsHold(t *testing.T) {
 			want("Remove", n, 2, err)
 			n, err = s.Card(ctx, key)
 			want("Card", n, 2, err)
+			for _, there := range []bool{true, false} {
+				if deleted, err := s.Delete(ctx, key); deleted != there || err != nil {
+					t.Errorf("Delete: %v, %v, want %v", deleted, err, there)
+				}
+			}
+			n, err = s.Card(ctx, key)
+			want("Card", n, 0, err)
 		})
 	})
 }

@@ -92,7 +92,7 @@ func (q Query) options(out []string) ([]string, error) {
 			out = append(out, "ANY")
 		}
 	case q.Any:
-		return nil, errors.New("Any without Count")
+		return nil, errors.New("Query.Any without Query.Count")
 	}
 	return out, nil
 }

@@ -13,7 +13,7 @@
 //	counts     Card, Count, LexCount
 //	everything All (iterates)
 //	take out   PopMin, PopMax, BPopMin, BPopMax (wait for a member)
-//	remove     Remove, RemoveByRank, RemoveByScore, RemoveByLex
+//	remove     Remove, RemoveByRank, RemoveByScore, RemoveByLex, Delete
 //	many sets  Union, Inter, Diff, UnionStore, InterStore, DiffStore
 //
 // Members of equal score are in the order of their bytes. A score is a float64: every whole number up to 2⁵³ is
@@ -36,7 +36,8 @@
 // # Errors, and calls repeated
 //
 // Errors are [*rediskit.OpError] with the method's name and the key. A member or key that is not there is no
-// error. Arguments are checked before anything is sent. Without a deadline in ctx a call ends after about twice
+// error. Arguments are checked before anything is sent. Members that the codec cannot read are in a [*DecodeError],
+// and the others come with it. Without a deadline in ctx a call ends after about twice
 // the client's CommandTimeout.
 //
 // The client repeats a call whose reply was lost if it only reads, and the writing calls that do the same when

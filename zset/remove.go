@@ -59,6 +59,18 @@ func (s *Set[M]) RemoveByLex(ctx context.Context, key string, r LexRange) (remov
 	return s.remove(ctx, op, key, "ZREMRANGEBYLEX", []string{lo, hi})
 }
 
+// Delete deletes the whole set, however large, without making the server wait, and reports whether there was one.
+// Repeating it is safe, but then it reports what the last call found; so the client does not repeat it after a lost
+// reply.
+func (s *Set[M]) Delete(ctx context.Context, key string) (bool, error) {
+	const op = "zset.Delete"
+	if err := data.CheckKey(op, key); err != nil {
+		return false, err
+	}
+	ok, err := s.write.Delete(ctx, key)
+	return ok, data.Err(op, key, err)
+}
+
 func (s *Set[M]) remove(ctx context.Context, op, key, command string, items []string) (int64, error) {
 	if err := data.CheckKey(op, key); err != nil {
 		return 0, err

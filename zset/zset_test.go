@@ -47,6 +47,7 @@ func TestBadArgumentsAreRefusedBeforeTheNetwork(t *testing.T) {
 	c.Close()
 	ctx, nan := t.Context(), math.NaN()
 	none, badWait := []string(nil), 10*time.Microsecond
+	million := make([]string, 1_000_001)
 	for _, test := range []struct {
 		op, want string
 		call     func() error
@@ -59,6 +60,12 @@ func TestBadArgumentsAreRefusedBeforeTheNetwork(t *testing.T) {
 		{"Incr", "increment is NaN", func() error { _, err := s.Incr(ctx, "k", "m", nan); return err }},
 		{"IncrIf", "exclude each other", func() error { _, _, err := s.IncrIf(ctx, "k", zset.NX|zset.XX, "m", 1); return err }},
 		{"Score", "empty key", func() error { _, _, err := s.Score(ctx, "", "m"); return err }},
+		{"Add", "at most 1000000", func() error {
+			_, err := s.Add(ctx, "k", make([]zset.Entry[string], 500_001)...)
+			return err
+		}},
+		{"Remove", "at most 1000000", func() error { _, err := s.Remove(ctx, "k", million...); return err }},
+		{"Scores", "at most 1000000", func() error { _, err := s.Scores(ctx, "k", million...); return err }},
 		{"Scores", "empty key", func() error { _, err := s.Scores(ctx, ""); return err }},
 		{"Rank", "empty key", func() error { _, _, err := s.Rank(ctx, "", "m"); return err }},
 		{"RankWithScore", "empty key", func() error { _, _, _, err := s.RankWithScore(ctx, "", "m"); return err }},
@@ -101,6 +108,7 @@ func TestBadArgumentsAreRefusedBeforeTheNetwork(t *testing.T) {
 		{"RemoveByRank", "empty key", func() error { _, err := s.RemoveByRank(ctx, "", 0, -1); return err }},
 		{"RemoveByScore", "NaN", func() error { _, err := s.RemoveByScore(ctx, "k", zset.ScoreRange{Min: zset.Incl(nan)}); return err }},
 		{"RemoveByLex", "empty key", func() error { _, err := s.RemoveByLex(ctx, "", zset.LexRange{}); return err }},
+		{"Delete", "empty key", func() error { _, err := s.Delete(ctx, ""); return err }},
 		{"Union", "no keys", func() error { _, err := s.Union(ctx, none, zset.Combine{}); return err }},
 		{"Inter", "as many Weights as keys", func() error {
 			_, err := s.Inter(ctx, []string{"k"}, zset.Combine{Weights: []float64{1, 2}})
@@ -169,6 +177,7 @@ func TestWhatIsNotThereIsNoError(t *testing.T) {
 			equal(t, "Range", must[[]zset.Entry[string]](t)(s.Range(ctx, key, 0, -1)), nil)
 			equal(t, "PopMin", must[[]zset.Entry[string]](t)(s.PopMin(ctx, key, 5)), nil)
 			equal(t, "Card", must[int64](t)(s.Card(ctx, key)), 0)
+			equal(t, "Delete", must[bool](t)(s.Delete(ctx, key)), false)
 			equal(t, "UnionStore", must[int64](t)(s.UnionStore(ctx, key, []string{key}, zset.Combine{})), 0)
 			_, ok, err := s.BPopMin(ctx, []string{key}, time.Millisecond)
 			equal(t, "BPopMin", []any{ok, err}, []any{false, nil})
@@ -339,6 +348,17 @@ func TestMembersMayBeAnyBytes(t *testing.T) {
 				equal(t, "Rank", []any{rank, ok, err}, []any{int64(i), true, nil})
 				equal(t, "Top", must[[]zset.Entry[string]](t)(s.Top(ctx, key, 1)), []zset.Entry[string]{e(m, float64(i))})
 			}
+		})
+	}, everywhere...)
+}
+
+func TestDeleteLeavesNothing(t *testing.T) {
+	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
+		both(t, c, func(t *testing.T, s *zset.Set[string]) {
+			ctx, key := t.Context(), rediskittest.Keys(t)("k")
+			must[int64](t)(s.Add(ctx, key, e("a", 1), e("b", 2)))
+			equal(t, "Delete", must[bool](t)(s.Delete(ctx, key)), true)
+			equal(t, "Card", must[int64](t)(s.Card(ctx, key)), 0)
 		})
 	}, everywhere...)
 }

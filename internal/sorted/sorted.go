@@ -69,8 +69,8 @@ type Write struct {
 
 // Do runs a command.
 func (w Writer) Do(ctx context.Context, key string, cmd Write) rueidis.RedisResult {
-	if len(cmd.Items) > maxItems {
-		return rueidis.NewErrorResult(fmt.Errorf("%d arguments in one call: at most %d", len(cmd.Items), maxItems))
+	if err := checkItems(len(cmd.Items)); err != nil {
+		return rueidis.NewErrorResult(err)
 	}
 	if w.ttl == "" {
 		return w.client.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
@@ -92,6 +92,12 @@ func (w Writer) Do(ctx context.Context, key string, cmd Write) rueidis.RedisResu
 	return s.Exec(ctx, w.client, []string{key}, args)
 }
 
+// Delete deletes a set and tells whether there was one.
+func (w Writer) Delete(ctx context.Context, key string) (bool, error) {
+	n, err := w.client.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Unlink().Key(key).Build() }).AsInt64()
+	return n > 0, err
+}
+
 // Store is a command that makes a set out of others.
 type Store struct {
 	Name string
@@ -100,7 +106,7 @@ type Store struct {
 	Options []string
 }
 
-// Do runs a command that makes a set out of others. It is repeated after a lost reply unless it reads what it
+// Store runs a command that makes a set out of others. It is repeated after a lost reply unless it reads what it
 // writes.
 func (w Writer) Store(ctx context.Context, dest string, sources []string, cmd Store) rueidis.RedisResult {
 	if len(sources) > maxSources {
@@ -141,8 +147,18 @@ func mark(cmd rueidis.Completed, idempotent bool) rueidis.Completed {
 	return cmd
 }
 
-// Encode appends the encodings of members to dst.
+func checkItems(n int) error {
+	if n > maxItems {
+		return fmt.Errorf("%d arguments in one call: at most %d", n, maxItems)
+	}
+	return nil
+}
+
+// Encode appends the encodings of members to dst. More than fit into one call are an error.
 func Encode[M any](dst []string, c codec.Codec[M], members []M) ([]string, error) {
+	if err := checkItems(len(members)); err != nil {
+		return nil, err
+	}
 	dst = slices.Grow(dst, len(members))
 	for i := range members {
 		s, err := c.Encode(members[i])
