@@ -66,7 +66,7 @@ func TestSoakAContextThatEndsLosesNoElement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
 				key := rediskittest.Keys(t)
-				l := open[int](t, c, rediskit.NoTTL)
+				l := open[int](t, c, time.Hour)
 				n := blocktest.Elements()
 				got := race(l, n, take, key("src"), key("dst")).Run(t)
 				left := must[[]int](t)(l.Range(t.Context(), key("src"), 0, -1))

@@ -4,7 +4,5 @@
 -- Reply the entry's ID; nil if the stream does not exist and was not to be created
 -- Once: running it again adds again.
 local id = redis.call('XADD', KEYS[1], unpack(ARGV, 2))
-if id then
-  redis.call('PEXPIRE', KEYS[1], ARGV[1])
-end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return id

@@ -256,7 +256,6 @@ func (s *Stream[T]) ReadPending(ctx context.Context, c Consumer, key string, aft
 	if err := checkCount(op, key, count); err != nil {
 		return Batch[T]{}, err
 	}
-	c.NoAck = false
 	args := append(groupArgs(c, count), "STREAMS")
 	b, err := s.batches([]string{key}, s.c.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
 		return b.Arbitrary(args...).Keys(key).Args(after.String()).Build()
