@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,13 +166,19 @@ type conn struct {
 	waiting  atomic.Int64 // UnixNano of the first write that no read has followed; 0: none
 	writes   atomic.Int32 // since the last read
 	answered atomic.Bool  // or closed; the server's first answer ends the making of the connection
+	greeted  atomic.Bool  // that answer was no error
+	refusal  string       // the error it was; one goroutine at a time reads
 }
 
 func (c *conn) Write(b []byte) (int, error) {
 	if c.writes.Add(1) == 1 {
 		c.waiting.Store(time.Now().UnixNano())
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	if err != nil && !c.greeted.Load() {
+		err = c.notMade(err)
+	}
+	return n, err
 }
 
 func (c *conn) Read(b []byte) (int, error) {
@@ -180,8 +187,34 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.writes.Store(0)
 		c.made()
 	}
+	if !c.greeted.Load() {
+		switch {
+		case n > 0 && b[0] == '-' && c.refusal == "":
+			c.refusal, _, _ = strings.Cut(string(b[1:n]), "\r\n")
+		case n > 0:
+			c.greeted.Store(true)
+		case err != nil:
+			err = c.notMade(err)
+		}
+	}
 	return n, err
 }
+
+// notMade marks an error of a connection that the client library has not handed out yet: it does so after the
+// answer to its greeting, and until then sends nobody's commands. A server that has too many clients says so in
+// place of that answer, and closes.
+func (c *conn) notMade(err error) error {
+	switch {
+	case c.refusal != "" && !strings.Contains(strings.ToUpper(c.refusal), "HELLO"): // with which goes the password
+		err = errors.New(c.refusal)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The client library would replace the whole error.
+		err = errNoGreeting
+	}
+	return &dialError{addr: c.addr, err: err}
+}
+
+var errNoGreeting = errors.New("connected, and then no answer")
 
 func (c *conn) Close() error {
 	c.cs.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -503,4 +504,83 @@ func TestACallerWhoLeavesWhileAConnectionIsBeingMadeTroublesNobodyElse(t *testin
 	if got := serverValue(t, s, "n"); got != strconv.Itoa(rounds*others) {
 		t.Errorf("the counter is %s", got)
 	}
+}
+
+// A proxy whose server is gone, or a server that has enough clients or hangs, accepts connections all the same.
+func TestAConnectionThatIsNotGreetedSentNothing(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	connectTo := func(commands time.Duration) *rediskit.Client {
+		return connect(t, rediskit.Config{Addrs: []string{p.Addr()}, CommandTimeout: commands, DialTimeout: 100 * time.Millisecond})
+	}
+	notice := func(c *rediskit.Client) { // that the connection has gone
+		eventually(t, func() error {
+			if _, err := get(c, t.Context(), "k"); err == nil {
+				return errors.New("the connection is still there")
+			}
+			return nil
+		})
+	}
+	t.Run("closed", func(t *testing.T) {
+		c := connectTo(100 * time.Millisecond)
+		s.Kill()
+		notice(c)
+		_, err := incr(c, t.Context(), "n")
+		wantConnectionError(t, err, false)
+		if !rediskit.IsUnavailable(err) {
+			t.Error(err)
+		}
+		if err := s.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("full", func(t *testing.T) {
+		c := connectTo(100 * time.Millisecond)
+		other := connect(t, rediskit.Config{Addrs: []string{s.Addr()}})
+		limit := func(n string) {
+			if err := other.Do(t.Context(), func(b rueidis.Builder) rueidis.Completed {
+				return b.ConfigSet().ParameterValue().ParameterValue("maxclients", n).Build()
+			}).Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		limit("1")
+		p.Cut()
+		notice(c)
+		eventually(t, func() error { // the reset of the connection may overtake the reason
+			_, err := incr(c, t.Context(), "n")
+			wantConnectionError(t, err, false)
+			if !strings.Contains(err.Error(), "max number of clients") {
+				return err
+			}
+			return nil
+		})
+		limit("100")
+	})
+	t.Run("silent", func(t *testing.T) {
+		c := connectTo(20 * time.Second)
+		p.BlackHoleReplies()
+		p.Cut()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, _ = get(c, ctx, "k")
+		before := p.Stats().Accepted
+		got := make(chan error, 1)
+		go func() {
+			_, err := incr(c, t.Context(), "n")
+			got <- err
+		}()
+		eventually(t, func() error {
+			if p.Stats().Accepted < before+2 {
+				return errors.New("it has not tried again")
+			}
+			return nil
+		})
+		if err := p.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	})
 }
