@@ -14,7 +14,11 @@ import (
 	"github.com/tickettoken/rediskit/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// The client library closes the connections to a node that has left a cluster five seconds later.
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+}
 
 func connect(t *testing.T, cfg rediskit.Config) *rediskit.Client {
 	t.Helper()
