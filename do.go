@@ -201,8 +201,17 @@ func failureOf(ctx context.Context, err error) failure {
 		return notSent
 	}
 	// rueidis.ErrClosing is among the rest: commands in flight get it too when their connection is closed. So is
-	// context.DeadlineExceeded: they get it when a ping goes unanswered.
+	// context.DeadlineExceeded: see someoneElses.
 	return lost
+}
+
+// someoneElses reports whether err tells of the deadline of another caller. On a connection without traffic
+// the client library lets one caller write and read by himself. If his deadline passes meanwhile, it closes
+// the connection, and those who have queued up behind him get his error; nothing of theirs was sent. ends is
+// when the attempt's own time is over, if it is not zero.
+func (c *Client) someoneElses(ctx context.Context, ends time.Time, err error) bool {
+	return err == context.DeadlineExceeded && c.conns != nil && ctx.Err() == nil &&
+		(ends.IsZero() || time.Now().Before(ends))
 }
 
 // ready refuses a call that cannot succeed before anything is sent.
@@ -236,6 +245,7 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 		}
 	}
 	deadline := time.Now().Add(c.cfg.CommandTimeout)
+	ends, _ := ctx.Deadline() // of the last attempt
 	for attempt := 1; ; attempt++ {
 		demoted := false
 		left := todo[:0]
@@ -245,6 +255,9 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 				continue
 			}
 			kind := failureOf(ctx, o.err)
+			if kind == lost && c.someoneElses(ctx, ends, o.err) {
+				kind = notSent
+			}
 			if kind == answered && !o.sent {
 				continue
 			}
@@ -286,6 +299,7 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 			numbers[j] = o.i
 		}
 		attemptCtx, cancel := context.WithDeadline(ctx, deadline)
+		ends, _ = attemptCtx.Deadline()
 		for j, res := range resend(attemptCtx, numbers) {
 			results[numbers[j]] = res
 		}

@@ -584,3 +584,32 @@ func TestAConnectionThatIsNotGreetedSentNothing(t *testing.T) {
 		}
 	})
 }
+
+// On a connection without traffic the client library lets a caller write and read by himself, with his deadline.
+func TestADeadlineOfOneCallerIsNoFailureOfAnother(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	const rounds = 10
+	for i := range rounds {
+		p.SetDelay(0)
+		c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}, CommandTimeout: 20 * time.Second})
+		p.SetDelay(60 * time.Millisecond)
+		before := p.Stats().RequestBytes
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, _ = get(c, ctx, "k")
+		})
+		eventually(t, func() error {
+			if p.Stats().RequestBytes == before {
+				return errors.New("nothing was sent")
+			}
+			return nil
+		})
+		if n, err := incr(c, t.Context(), "n"); err != nil || n != int64(i+1) {
+			t.Errorf("round %d: %d, %v", i, n, err)
+		}
+		wg.Wait()
+	}
+}
