@@ -247,3 +247,24 @@ func TestClosingAWrapperLeavesTheWrappedClientOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAWrappedClientsOwnRetriesLeaveTheOutcomeOpen(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	rc, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{p.Addr()}, ForceSingleClient: true, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(rc.Close)
+	// The reply is lost, and then nobody can connect: the last error is one of connecting.
+	p.CutAfterReplyBytes(0)
+	if err := p.RefuseNew(true); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	wantConnectionError(t, set(rediskit.Wrap(rc), ctx, "k", "v"), true)
+	if got := serverValue(t, s, "k"); got != "v" {
+		t.Errorf("the server has %q", got)
+	}
+}

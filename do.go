@@ -261,7 +261,8 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 			if kind == answered && !o.sent {
 				continue
 			}
-			o.sent = o.sent || kind == lost && o.eff != readOnly
+			// A wrapped client may have repeated an idempotent command by itself, and this be the last of its errors.
+			o.sent = o.sent || kind == lost && o.eff != readOnly || kind != answered && o.eff == idempotent && c.conns == nil
 			switch {
 			case ctx.Err() != nil:
 				if kind == lost {
