@@ -285,7 +285,8 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 			c.demoted()
 		}
 		pause := backoff(attempt)
-		late := time.Now().Add(pause).After(deadline)
+		// An attempt that is cut short leaves the outcome open.
+		late := time.Now().Add(pause).After(deadline.Add(-c.cfg.CommandTimeout / 10))
 		if late || !sleep(ctx, pause) {
 			for _, o := range todo {
 				if !late {
