@@ -44,12 +44,11 @@ func (w *walk) walkNode(ctx context.Context, p part) (whole bool, err error) {
 		case err == nil:
 		case errors.Is(err, errReplaced):
 			return false, nil
+		case refused(err):
+			return false, err
 		case ctx.Err() != nil:
 			return false, &rediskit.ConnectionError{Addr: p.node.Addr, Err: ctx.Err()}
 		default:
-			if _, ok := rueidis.IsRedisErr(err); ok && !rediskit.IsUnavailable(err) {
-				return false, err
-			}
 			if failures++; failures == maxFailures {
 				w.lost = &rediskit.ConnectionError{Addr: p.node.Addr, Err: err}
 				return false, nil

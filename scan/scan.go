@@ -16,8 +16,8 @@ import (
 const (
 	DefaultLimit       = 10_000
 	DefaultBatch       = 1_000
-	DefaultDeleteBatch = 100
-	DefaultDeleteRate  = 20_000
+	DefaultDeleteBatch = 200
+	DefaultDeleteRate  = 10_000
 )
 
 // maxBatch keeps a SCAN from becoming a KEYS.
@@ -33,11 +33,11 @@ type Config struct {
 	Limit int
 
 	// Rate is how many keys per second the servers may be made to look at, whether they match or not. Default:
-	// 20,000 for Delete (docs/scan.md has the measurements behind it), no cap for the other calls; negative: off.
+	// 10,000 for Delete (docs/scan.md has the measurements behind it), no cap for the other calls; negative: off.
 	Rate int
 
 	// Batch is how many keys a server looks at in one go (the COUNT of SCAN), while everybody else waits.
-	// Default: 1,000, and 100 for Delete; at most 100,000. A low Rate makes it smaller.
+	// Default: 1,000, and 200 for Delete; at most 100,000. A low Rate makes it smaller.
 	Batch int
 
 	// Type restricts every walk to keys of one type: "string", "list", "set", "zset", "hash", "stream", or a

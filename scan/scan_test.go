@@ -310,6 +310,37 @@ func TestKEYSIsNeverSent(t *testing.T) {
 	}
 }
 
+func TestWhatTheServerForbidsIsItsAnswer(t *testing.T) {
+	server, cfg := startServer(t)
+	acl := func(rules ...string) {
+		_, err := server.Do(append([]string{"ACL", "SETUSER", "app"}, rules...)...)
+		check(t, err)
+	}
+	acl("on", ">secret", "~k*", "+@all", "-dbsize")
+	cfg.Username, cfg.Password = "app", "secret"
+	c := connect(t, cfg)
+	fill(t, c, "k", 100)
+	silent, loud := newScanner(t, c, scan.Config{}), newScanner(t, c, scan.Config{Progress: func(scan.Progress) {}})
+	if n, err := silent.Count(t.Context(), "*"); err != nil || n != 100 {
+		t.Errorf("got %d, %v, want 100", n, err)
+	}
+	wantForbidden := func(s *scan.Scanner) {
+		_, err := s.Count(t.Context(), "*")
+		wantScanError(t, err, "*")
+		if re, ok := rueidis.IsRedisErr(errors.Unwrap(err)); !ok || !strings.HasPrefix(re.Error(), "NOPERM") {
+			t.Errorf("got %v", err)
+		}
+	}
+	wantForbidden(loud) // it asks for the total
+	acl("-scan")
+	wantForbidden(silent)
+	// Only to tell one process from another INFO is needed, and one can do without.
+	acl("+scan", "-info")
+	if n, err := silent.Count(t.Context(), "*"); err != nil || n != 100 {
+		t.Errorf("without INFO: got %d, %v, want 100", n, err)
+	}
+}
+
 func TestBadArgumentsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	for _, row := range []struct {
 		cfg  scan.Config

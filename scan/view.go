@@ -37,7 +37,7 @@ type member struct {
 	size    int64 // keys of any name, if somebody wants to know
 }
 
-// look asks every master about itself. Those that do not answer own nothing in the view.
+// look asks every master about itself. Those that cannot be reached own nothing in the view.
 func (w *walk) look(ctx context.Context) (*view, error) {
 	masters, err := w.client.Masters(ctx)
 	if err != nil {
@@ -45,20 +45,23 @@ func (w *walk) look(ctx context.Context) (*view, error) {
 	}
 	type answer struct {
 		member
-		ok bool
+		err error
 	}
 	answers := make(chan answer, len(masters))
 	for _, node := range masters {
 		go func() {
 			m, err := w.ask(ctx, node, len(masters) > 1)
-			answers <- answer{m, err == nil}
+			answers <- answer{m, err}
 		}()
 	}
 	v := &view{owner: make([]int16, len(w.left)), moving: make(map[uint16]string)}
 	for range masters {
 		select {
 		case a := <-answers:
-			if a.ok {
+			if refused(a.err) {
+				return nil, a.err
+			}
+			if a.err == nil {
 				v.members = append(v.members, a.member)
 			}
 		case <-ctx.Done():

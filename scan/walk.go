@@ -232,10 +232,16 @@ func (w *walk) await(ctx context.Context, slot int) error {
 	err := w.client.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
 		return b.Exists().Key(w.keyIn(slot)).Build()
 	}).Error()
-	if _, ok := rueidis.IsRedisErr(err); ok && !rediskit.IsUnavailable(err) {
+	if refused(err) {
 		return nil // a user may be forbidden the key; the server is there
 	}
 	return err
+}
+
+// refused reports whether err is a server's answer that will be the same when asked again.
+func refused(err error) bool {
+	_, ok := rueidis.IsRedisErr(err)
+	return ok && !rediskit.IsUnavailable(err)
 }
 
 // keyIn returns a key of a slot.
