@@ -73,7 +73,7 @@ func (l *List[T]) checkMove(op, src, dst string, from, to End) error {
 }
 
 // BMove is Move that waits for an element to come: for wait, at least 1 ms, and then returns false; if wait is
-// zero, until ctx ends, and then returns an error. It has a connection of its own while it waits.
+// zero, until ctx ends, and then returns an error. How it waits is as with BLPop.
 //
 // Nothing can be lost: the element is in src or in dst. If ctx ends, the call gives up its wait and returns the
 // element that was moved just before, if there is one; an error then means that none was. After a broken connection
@@ -120,7 +120,8 @@ type Popped[T any] struct {
 
 // BLPop takes the leftmost element of the first of the lists that has one. If all are empty it waits for one to
 // come: for wait, at least 1 ms, and then returns false; if wait is zero, until ctx ends, and then returns an error.
-// It has a connection of its own while it waits. On a cluster the keys must share a slot, else the error wraps
+// The server looks at its clock ten times a second, so wait can take up to 0.1 s longer; the end of ctx does not. The
+// call has a connection of its own while it waits. On a cluster the keys must share a slot, else the error wraps
 // [rediskit.ErrCrossSlot]. Several waiting calls are served in the order in which they came; after 15 s of waiting,
 // a call joins the queue anew. The lists' TTLs stay.
 //

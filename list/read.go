@@ -193,14 +193,18 @@ func (l *List[T]) several(op, key string, res rueidis.RedisResult) ([]T, error) 
 		if err != nil {
 			return nil, data.Err(op, key, err)
 		}
-		var v T
-		if err := l.codec.Decode(s, &v); err == nil {
-			out = append(out, v)
-		} else if bad == nil {
-			bad = &DecodeError{Raw: []string{s}, Err: err}
-		} else {
-			bad.Raw = append(bad.Raw, s)
+		out = append(out, *new(T))
+		last := len(out) - 1
+		err = l.codec.Decode(s, &out[last])
+		if err == nil {
+			continue
 		}
+		out[last] = *new(T)
+		out = out[:last]
+		if bad == nil {
+			bad = &DecodeError{Err: err}
+		}
+		bad.Raw = append(bad.Raw, s)
 	}
 	if bad != nil {
 		return out, data.Err(op, key, bad)

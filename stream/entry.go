@@ -79,10 +79,11 @@ func (f *form[T]) appendTo(args []string, value T) ([]string, error) {
 	return args, nil
 }
 
-// value reads the value from the names and values of an entry's fields.
-func (f *form[T]) value(pairs []rueidis.RedisMessage) (v T, err error) {
+// decode reads the value from the names and values of an entry's fields.
+func (f *form[T]) decode(pairs []rueidis.RedisMessage, v *T) error {
 	if f.codec == nil {
-		return any(allFields(pairs)).(T), nil
+		*v = any(allFields(pairs)).(T)
+		return nil
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if name, err := pairs[i].ToString(); err != nil || name != f.field {
@@ -90,14 +91,11 @@ func (f *form[T]) value(pairs []rueidis.RedisMessage) (v T, err error) {
 		}
 		s, err := pairs[i+1].ToString()
 		if err != nil {
-			return v, err
+			return err
 		}
-		if err := f.codec.Decode(s, &v); err != nil {
-			return *new(T), err
-		}
-		return v, nil
+		return f.codec.Decode(s, v)
 	}
-	return v, fmt.Errorf("%w: no field %q", codec.ErrCorrupt, f.field)
+	return fmt.Errorf("%w: no field %q", codec.ErrCorrupt, f.field)
 }
 
 func allFields(pairs []rueidis.RedisMessage) Fields {
@@ -151,11 +149,14 @@ func (b *batch[T]) add(key string, reply *rueidis.RedisMessage) error {
 		if err != nil {
 			return err
 		}
-		v, err := b.form.value(pairs)
+		b.entries = append(b.entries, Entry[T]{Key: key, ID: id})
+		last := len(b.entries) - 1
+		err = b.form.decode(pairs, &b.entries[last].Value)
 		if err == nil {
-			b.entries = append(b.entries, Entry[T]{key, id, v})
 			continue
 		}
+		b.entries[last] = Entry[T]{}
+		b.entries = b.entries[:last]
 		if b.bad == nil {
 			b.bad = &DecodeError{Err: err}
 		}

@@ -176,7 +176,7 @@ func (s *Stream[T]) ReadGroup(ctx context.Context, c Consumer, count int, keys .
 }
 
 // BReadGroup is ReadGroup that waits for an entry if there is none: for wait, at least 1 ms, and then returns none; if
-// wait is zero, until ctx ends, and then returns an error. It has a connection of its own while it waits.
+// wait is zero, until ctx ends, and then returns an error. How it waits is as with BRead.
 //
 // If ctx ends, the call gives up its wait and returns the entries that the consumer was given just before, if there are
 // any; an error then means that it was given none. After a broken connection nothing is lost either: see ReadGroup.

@@ -208,7 +208,8 @@ func (s *Stream[T]) Read(ctx context.Context, count int, from ...From) ([]Entry[
 }
 
 // BRead is Read that waits for an entry if there is none: for wait, at least 1 ms, and then returns none; if wait is
-// zero, until ctx ends, and then returns an error. It has a connection of its own while it waits.
+// zero, until ctx ends, and then returns an error. The server looks at its clock ten times a second, so wait can take
+// up to 0.1 s longer; the end of ctx does not. The call has a connection of its own while it waits.
 //
 // Nothing can be lost: it only reads, and is repeated after a broken connection. A loop that shall not miss an entry
 // passes the ID of the last one it got; with End, what is added between two calls is missed.
