@@ -433,10 +433,12 @@ func (bl *blocker) close() {
 	bl.mu.Lock()
 	defer bl.mu.Unlock()
 	bl.done = true
+	var wg sync.WaitGroup
 	for _, list := range bl.idle {
 		for _, bc := range list {
-			bc.dc.Close()
+			wg.Go(bc.dc.Close) // which takes a second if the server is silent
 		}
 	}
+	wg.Wait()
 	clear(bl.idle)
 }

@@ -236,17 +236,29 @@ func parseInfo(text string) map[string]string {
 // use [Client.Block] for those. Do not close it.
 func (c *Client) Redis() rueidis.Client { return c.rc }
 
-// Close waits for the commands that are under way, up to about Config.CommandTimeout, closes the
-// connections and ends background work. Calls made after it return a [*ConnectionError] with
-// [ErrClosed]. It may be called more than once. A wrapped client stays open.
+// Close waits for the replies of commands that were sent, for about a second; lets blocking calls end, which
+// takes up to about Config.CommandTimeout if the server is out of reach; closes the connections and ends
+// background work. Calls made after it return a [*ConnectionError] with [ErrClosed]. It may be called more than
+// once. A wrapped client stays open.
 func (c *Client) Close() {
 	c.closeOnce.Do(func() {
 		c.closed.Store(true)
 		c.block.close()
-		if c.conns != nil {
-			c.rc.Close()
-			c.conns.shut()
+		if c.conns == nil {
+			return
 		}
+		// The client library may be making connections and let its own Close wait for them.
+		c.conns.stop()
+		if c.rc.Mode() == rueidis.ClientModeCluster {
+			// It would close the nodes in the background, and what comes next would cut them off.
+			var wg sync.WaitGroup
+			for _, node := range c.rc.Nodes() {
+				wg.Go(node.Close)
+			}
+			wg.Wait()
+		}
+		c.rc.Close()
+		c.conns.shut()
 	})
 }
 

@@ -456,6 +456,32 @@ func TestCloseWaitsForCommandsThatAreUnderWay(t *testing.T) {
 	}
 }
 
+// The client library closes a cluster's nodes in the background.
+func TestCloseWaitsForCommandsThatAreUnderWayOnACluster(t *testing.T) {
+	c := rediskittest.Connect(t, rediskittest.OnCluster)
+	key := rediskittest.Keys(t)("n")
+	const callers = 20
+	answered := make(chan struct{}, callers)
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			if err := c.Do(t.Context(), func(b rueidis.Builder) rueidis.Completed {
+				return b.Eval().Script(`
+					local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+					local begin = now()
+					repeat until now() > begin + 20
+					return redis.call('INCR', KEYS[1])`).Numkeys(1).Key(key).Build()
+			}).Error(); err != nil && !errors.Is(err, rediskit.ErrClosed) {
+				t.Error(err)
+			}
+			answered <- struct{}{}
+		})
+	}
+	<-answered
+	c.Close()
+	wg.Wait()
+}
+
 func TestManyCommandsThatFailTogetherShareTheTimeForRepeating(t *testing.T) {
 	s := startServer(t, redistest.ServerConfig{})
 	c := connect(t, rediskit.Config{Addrs: []string{s.Addr()}, CommandTimeout: 200 * time.Millisecond})
