@@ -57,6 +57,8 @@ type sample struct {
 	// value is what the other fields have no room for, such as memory, with its unit.
 	value float64
 	unit  string
+
+	others float64 // processors that were busy with something else meanwhile
 }
 
 // areas are all that can be measured, in the order of the table. A new capability adds a line here. Walks go

@@ -111,6 +111,54 @@ func TestARatioComparesWithinARound(t *testing.T) {
 	}
 }
 
+func TestTimesOfProcessors(t *testing.T) {
+	stat := "cpu  491553 7 143742 373298 3619 5 17196 52457 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n"
+	if got, err := busyTicks(stat); err != nil || got != 491553+7+143742+52457 {
+		t.Errorf("busyTicks: %v, %v", got, err)
+	}
+	process := "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 30 12 5 6 20 0 1 0 100 0 0\n"
+	if got, err := processTicks(process); err != nil || got != 42 {
+		t.Errorf("processTicks: %v, %v", got, err)
+	}
+	for _, text := range []string{"", "cpu", "cpu a b c d e f g h i", "intr 1 2 3 4 5 6 7 8 9"} {
+		if _, err := busyTicks(text); err == nil {
+			t.Errorf("busyTicks took %q", text)
+		}
+		if _, err := processTicks(text); err == nil {
+			t.Errorf("processTicks took %q", text)
+		}
+	}
+}
+
+func TestADisturbedMeasurementIsTakenAgainAndTheQuietestKept(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		cold           bool
+		disturbance    []float64 // of one try after the other
+		tries, chosen  int
+		keptDisturbing float64
+	}{
+		{"quiet at once", false, []float64{0.1}, 1, 1, 0.1},
+		{"quiet at last", false, []float64{0.5, 0.2, 0.05, 0}, 3, 3, 0.05},
+		{"never quiet", false, []float64{0.5, 0.2, 0.3, 0.9}, 4, 2, 0.2},
+		{"too long to repeat", true, []float64{0.5, 0}, 1, 1, 0.5},
+	} {
+		tries := 0
+		r := &runner{retries: 3, watch: func([]int) func() float64 {
+			return func() float64 { return c.disturbance[tries-1] }
+		}}
+		s, err := r.measure(t.Context(), operation{cold: c.cold}, &candidate{
+			probe: func(context.Context, time.Duration) (sample, error) {
+				tries++
+				return sample{opsPerS: float64(tries)}, nil
+			},
+		}, where{})
+		if err != nil || tries != c.tries || s.opsPerS != float64(c.chosen) || s.others != c.keptDisturbing {
+			t.Errorf("%s: %d tries, %+v, %v", c.name, tries, s, err)
+		}
+	}
+}
+
 func TestNumbersForPeople(t *testing.T) {
 	for x, want := range map[float64]string{
 		0: "", 0.034: "0.03", 1: "1", 7.25: "7.25", 12.34: "12.3", 656.4: "656", 12_345: "12,300", 298_765: "299,000",
@@ -234,7 +282,7 @@ func TestALoopCountsCallsAndTheirAllocations(t *testing.T) {
 func TestEveryAreaRuns(t *testing.T) {
 	for _, a := range areas(10_000) {
 		t.Run(a.name, func(t *testing.T) {
-			r := &runner{rounds: 1, duration: time.Millisecond, progress: t.Output()}
+			r := &runner{rounds: 1, duration: time.Millisecond, watch: watchOthers, progress: t.Output()}
 			rows, err := r.run(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
@@ -247,7 +295,7 @@ func TestEveryAreaRuns(t *testing.T) {
 }
 
 func TestADelayMakesTheRoundTripLonger(t *testing.T) {
-	r := &runner{rounds: 1, duration: 20 * time.Millisecond, rtt: 20 * time.Millisecond, progress: t.Output()}
+	r := &runner{rounds: 1, duration: 20 * time.Millisecond, rtt: 20 * time.Millisecond, watch: watchOthers, progress: t.Output()}
 	ping := area{name: "ping", operations: []operation{{name: "ping", goroutines: []int{1}, subjects: []subject{
 		{baseline, func(_ context.Context, s *stand) (probe, error) {
 			c, err := s.rueidis(rueidis.ClientOption{})

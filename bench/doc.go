@@ -23,6 +23,9 @@
 // measurement divided by the calls, so background work is in them, and so is what the call's own arguments
 // need. Server and clients share the machine's processors, as the row of processors in the results says.
 //
+// On Linux it notes during which measurements other processes, or other virtual machines, used more than a tenth
+// of a processor. -retries=20 repeats those, for a machine that is not quiet but has quiet moments.
+//
 // -rtt puts a process between client and server that holds every byte back, half of the time each way. It is
 // latency without a limit on bandwidth, but it needs processor time too, and more of it for more connections:
 // beside a real network it flatters whoever has fewer.

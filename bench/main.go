@@ -37,6 +37,7 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 		rounds   = flags.Int("runs", 5, "measure everything so often and print medians")
 		duration = flags.Duration("duration", time.Second, "how long one measurement takes")
 		rtt      = flags.Duration("rtt", 0, "measure also with a round trip that is longer by so much")
+		retries  = flags.Int("retries", 0, "measure again, up to so often, what other processes disturbed (on Linux)")
 		match    = flags.String("match", "", "measure only what this regular expression finds in area/operation/goroutines/subject, and write no file")
 		out      = flags.String("out", "results.json", "write the results here")
 		markdown = flags.String("markdown", "", "write the tables into this document")
@@ -52,14 +53,14 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) (err er
 	if *target != "" {
 		return serveDelay(*target, *rtt)
 	}
-	if *rounds < 1 || *duration <= 0 || *rtt < 0 {
-		return errors.New("-runs and -duration must be above zero, -rtt not below")
+	if *rounds < 1 || *duration <= 0 || *rtt < 0 || *retries < 0 {
+		return errors.New("-runs and -duration must be above zero, -rtt and -retries not below")
 	}
 	chosen, err := choose(all, *area)
 	if err != nil {
 		return err
 	}
-	r := &runner{rounds: *rounds, duration: *duration, rtt: *rtt, progress: stderr}
+	r := &runner{rounds: *rounds, duration: *duration, rtt: *rtt, retries: *retries, watch: watchOthers, progress: stderr}
 	if *match != "" {
 		if r.match, err = regexp.Compile(*match); err != nil {
 			return fmt.Errorf("-match: %w", err)

@@ -36,6 +36,9 @@ type row struct {
 	Unit  string  `json:"unit,omitempty"`
 
 	Rounds int `json:"rounds"`
+
+	// Disturbed is in how many of them other processes used more than a tenth of a processor.
+	Disturbed int `json:"disturbed_rounds"`
 }
 
 // report is the content of results.json.
@@ -151,6 +154,11 @@ func summarize(r row, samples, base []sample) row {
 	r.BytesPerOp = rounded(medianOf(samples, func(s sample) float64 { return s.bytesPerOp }))
 	r.Value = rounded(medianOf(samples, func(s sample) float64 { return s.value }))
 	r.Unit = samples[0].unit
+	for _, s := range samples {
+		if s.others > tooLoud {
+			r.Disturbed++
+		}
+	}
 
 	var ratios []float64
 	for i := range base {

@@ -206,14 +206,17 @@ func document(r report, all []area) string {
 }
 
 func roundsOf(rows []row) string {
-	low, high := rows[0].Rounds, rows[0].Rounds
+	rounds, all, disturbed := rows[0].Rounds, 0, 0
 	for _, r := range rows {
-		low, high = min(low, r.Rounds), max(high, r.Rounds)
+		rounds = min(rounds, r.Rounds)
+		all += r.Rounds
+		disturbed += r.Disturbed
 	}
-	if low == high {
-		return fmt.Sprintf("%d rounds", low)
+	text := fmt.Sprintf("%d rounds", rounds)
+	if disturbed > 0 {
+		text += fmt.Sprintf(" (other processes disturbed %d of %d measurements)", disturbed, all)
 	}
-	return fmt.Sprintf("%d to %d rounds", low, high)
+	return text
 }
 
 // String is a sentence about where it was measured.
