@@ -8,16 +8,14 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/internal/redistest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// The client library closes the connections to a node that has left a cluster five seconds later.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	leaks.VerifyTestMain(m)
 }
 
 func connect(t *testing.T, cfg rediskit.Config) *rediskit.Client {

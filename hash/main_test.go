@@ -7,19 +7,15 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
 	"github.com/tickettoken/rediskit/hash"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/rediskittest"
 )
 
 func TestMain(m *testing.M) {
-	// For some seconds after it was closed, the client library may still look at a cluster's slots, and closes
-	// connections to nodes that have left.
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	leaks.VerifyTestMain(m)
 }
 
 // everywhere runs a test on every kind of server, the embedded one among them.

@@ -8,20 +8,16 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/internal/redistest"
 	"github.com/tickettoken/rediskit/list"
 	"github.com/tickettoken/rediskit/rediskittest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// The client library looks for changed slots once a second at most, and waits for that without an end.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		// It closes connections to nodes that have left five seconds later.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	leaks.VerifyTestMain(m)
 }
 
 var everywhere = []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster, rediskittest.OnEmbedded}

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/rediskittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.VerifyTestMain(m) }
 
 func incr(ctx context.Context, c *rediskit.Client, key string) (int64, error) {
 	return c.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Incr().Key(key).Build() }).AsInt64()

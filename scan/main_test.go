@@ -12,17 +12,15 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/internal/redistest"
 	"github.com/tickettoken/rediskit/scan"
 )
 
 func TestMain(m *testing.M) {
-	// The client library closes connections to nodes that left a cluster five seconds later, even when it is
-	// itself closed by then.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	leaks.VerifyTestMain(m)
 }
 
 func newScanner(t testing.TB, c *rediskit.Client, cfg scan.Config) *scan.Scanner {

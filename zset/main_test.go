@@ -5,19 +5,15 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/rediskittest"
 	"github.com/tickettoken/rediskit/zset"
 )
 
 func TestMain(m *testing.M) {
-	// For some seconds after it was closed, the client library may still look at a cluster's slots, and closes
-	// connections to nodes that have left.
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	leaks.VerifyTestMain(m)
 }
 
 var everywhere = []rediskittest.Kind{

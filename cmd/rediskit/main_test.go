@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/internal/redistest"
 	"github.com/tickettoken/rediskit/rediskittest"
 )
@@ -23,11 +23,7 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
-	goleak.VerifyTestMain(m,
-		// The client library looks for changed slots once a second at most, and waits for that without an end.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		// It closes connections to nodes that have left five seconds later.
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
+	leaks.VerifyTestMain(m)
 }
 
 // outcome is what a run of the program left on the screen.

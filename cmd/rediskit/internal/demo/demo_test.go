@@ -11,13 +11,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/redis/rueidis"
-	"go.uber.org/goleak"
 
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/keys"
 	"github.com/tickettoken/rediskit/rediskittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.VerifyTestMain(m) }
 
 func testTour(t *testing.T) (*tour, *bytes.Buffer) {
 	t.Helper()
