@@ -248,6 +248,7 @@ func (c *Client) blockConn(ctx context.Context, key string, target blockTarget) 
 		return nil, err
 	}
 	if bc := c.block.take(node.Addr); bc != nil {
+		bc.node = node.Redis // the client library may have closed the one it had
 		if time.Since(bc.since) < idleTrusted || c.identify(bc) == nil {
 			return bc, nil
 		}
@@ -303,7 +304,7 @@ func (c *Client) nodeOf(ctx context.Context, key string, target blockTarget) (No
 			return Node{Addr: target.addr, Redis: rc}, nil
 		}
 		// The client library follows the same redirect and so gets to know the node.
-		c.rc.Do(ctx, c.rc.B().Exists().Key(key).Build())
+		c.send(ctx, c.rc.B().Exists().Key(key).Build())
 		if rc := c.rc.Nodes()[target.addr]; rc != nil {
 			return Node{Addr: target.addr, Redis: rc}, nil
 		}
@@ -356,7 +357,7 @@ func (bc *blockConn) interrupt(timeout time.Duration, replied <-chan struct{}) {
 	defer cancel()
 	for pause := 500 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		if bc.id != 0 {
-			n, err := bc.node.Do(ctx, bc.node.B().ClientUnblock().ClientId(bc.id).Build()).AsInt64()
+			n, err := bc.unblock(ctx)
 			if err != nil {
 				bc.broken = true // it may still be on its way
 			} else if n == 1 {
@@ -375,6 +376,18 @@ func (bc *blockConn) interrupt(timeout time.Duration, replied <-chan struct{}) {
 			return
 		case <-timer.C:
 		}
+	}
+}
+
+// unblock keeps to ctx also while the client library makes the connection that the command needs.
+func (bc *blockConn) unblock(ctx context.Context) (int64, error) {
+	ch := make(chan rueidis.RedisResult, 1)
+	go func() { ch <- bc.node.Do(ctx, bc.node.B().ClientUnblock().ClientId(bc.id).Build()) }()
+	select {
+	case res := <-ch:
+		return res.AsInt64()
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 }
 

@@ -1,6 +1,7 @@
 package rediskit_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/redistest"
 )
 
 // startHole listens at an address, or at a free one if it is empty, where connecting never ends: a machine that
@@ -102,4 +106,33 @@ func wantReturn(t *testing.T, f func()) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("has not returned after half a minute")
 	}
+}
+
+// What would end the call is a command on the shared connection, which somebody patient is making.
+func TestACancelledBlockReturnsWhileTheSharedConnectionIsBeingMade(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}, CommandTimeout: 300 * time.Millisecond, DialTimeout: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan error, 1)
+	go func() { got <- blpop(c, ctx, "list", 0).Error() }()
+	eventually(t, func() error { return wantBlocked(s, "1") })
+	if err := p.RefuseNew(true); err != nil {
+		t.Fatal(err)
+	}
+	hole := startHole(t, p.Addr())
+	p.BlackHole()
+	patient := make(chan struct{})
+	go func() {
+		defer close(patient)
+		for {
+			if _, err := get(c, context.Background(), "k"); errors.Is(err, rediskit.ErrClosed) {
+				return
+			}
+		}
+	}()
+	eventually(t, func() error { return wantConnecting(hole) })
+	cancel()
+	wantReturn(t, func() { wantConnectionError(t, <-got, true) })
+	wantReturn(t, func() { c.Close(); <-patient })
 }

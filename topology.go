@@ -92,7 +92,7 @@ func (c *Client) askSlots(ctx context.Context) ([]Node, error) {
 			if a.missing != "" {
 				// The client library has not met this master. Sending it a command does not work without
 				// a connection, but a key of its slots makes the others redirect to it.
-				c.rc.Do(ctx, c.rc.B().Exists().Key(keyOfSlot(a.masters[0].Slots[0][0])).Build())
+				c.send(ctx, c.rc.B().Exists().Key(keyOfSlot(a.masters[0].Slots[0][0])).Build())
 				a.err = fmt.Errorf("master %s is not connected yet", a.missing)
 			}
 			errs = append(errs, a.err)
