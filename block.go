@@ -118,7 +118,7 @@ func (c *Client) Block(ctx context.Context, key string, wait time.Duration,
 			return c.failed(err, true)
 		}
 		if code := refusalOf(err); code == "READONLY" || code == "UNBLOCKED" {
-			c.demoted()
+			c.demoted(ctx)
 		}
 		if failures++; failures == 1 {
 			giveUp = time.Now().Add(c.cfg.CommandTimeout)

@@ -282,7 +282,7 @@ func (c *Client) repeat(ctx context.Context, results []rueidis.RedisResult, eff 
 			return
 		}
 		if demoted {
-			c.demoted()
+			c.demoted(ctx)
 		}
 		pause := backoff(attempt)
 		// An attempt that is cut short leaves the outcome open.
@@ -361,13 +361,26 @@ func (c *Client) lookForSilence() {
 
 // demoted looks into a READONLY reply: connections to a server that is no longer a primary are closed,
 // so that the name they were dialled by is resolved again, and those to the sentinels too, because the
-// client library asks them for the primary when it has lost one.
-func (c *Client) demoted() {
-	const pause = 200 * time.Millisecond
+// client library asks them for the primary when it has lost one. The caller waits for that as long as his
+// context lasts.
+func (c *Client) demoted(ctx context.Context) {
 	if c.conns == nil || !c.demoting.TryLock() {
 		return
 	}
-	defer c.demoting.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer c.demoting.Unlock()
+		c.leaveReplicas()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func (c *Client) leaveReplicas() {
+	const pause = 200 * time.Millisecond
 	if time.Since(time.Unix(0, c.lookedAt.Load())) < pause {
 		return
 	}
