@@ -21,8 +21,8 @@
 //   - Every method is one command or one script, and atomic; All is one a page, and [List.BMove] says what it does
 //     about the TTL.
 //   - What puts an element into a list sets the list's TTL in the same step. What takes away leaves it.
-//   - No context that ends and no Client.Close loses an element.
-//   - A call that waits delays no other call.
+//   - A call that waits (BLPop, BRPop, BMove) loses no element to a context that ends or to Client.Close, and delays no
+//     other call.
 //   - A miss (an empty list, an index beyond the end) is false or zero, never an error.
 //
 // # Errors and lost replies
@@ -33,9 +33,12 @@
 // A write whose reply was lost may have been applied: rediskit.MayHaveApplied tells. No push, pop, move, insert or Set
 // is then repeated by itself, because it may happen twice. A pop may so have taken an element that nobody got:
 //
-//	call                                       after a broken connection
-//	LPop, RPop, LPopN, RPopN, BLPop, BRPop     the elements may be lost
-//	Move, BMove                                nothing is lost: look in the destination
+//	call                        its context ends         its connection breaks
+//	LPop, RPop, LPopN, RPopN    elements may be lost     elements may be lost
+//	BLPop, BRPop                nothing is lost          the element may be lost
+//	Move, BMove                 nothing is lost          nothing is lost: look in the destination
+//
+// A pop that does not wait takes a moment only; its context has to end in that moment.
 //
 // An element that the codec cannot read is in the [*DecodeError], so that popping it does not lose it.
 //

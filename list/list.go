@@ -126,7 +126,8 @@ func (l *List[T]) push(ctx context.Context, op, command, key string, values []T)
 
 // LPop takes the leftmost element away and returns it, or false if the list is empty. The list's TTL stays.
 //
-// After a lost reply the element may be gone; where that must not happen, Move it to a list of your own.
+// After a lost reply, or if ctx ends while the reply is under way, the element may be gone (rediskit.MayHaveApplied);
+// where that must not happen, Move it to a list of your own.
 func (l *List[T]) LPop(ctx context.Context, key string) (T, bool, error) {
 	return l.pop(ctx, "list.LPop", "LPOP", key)
 }

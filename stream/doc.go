@@ -38,8 +38,8 @@
 //   - Every method is one command or one script, and atomic; AddMany is that for each entry, and All and Backward for
 //     each page. BRead and Read ask first what the last entry is if they begin at End.
 //   - Adding an entry and creating a group set the stream's TTL in the same step. Nothing else touches it.
-//   - No context that ends and no Client.Close loses an entry.
-//   - A call that waits delays no other call.
+//   - A call that waits (BRead, BReadGroup) loses no entry to a context that ends or to Client.Close, and delays no other
+//     call.
 //   - A miss (no stream, nothing new) is false, zero or none, never an error. A group that does not exist is
 //     [ErrNoGroup] where there is nothing to do without one.
 //

@@ -2,7 +2,7 @@ package stream
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
 	"time"
 
@@ -30,7 +30,7 @@ func (s Span) bounds() (first, last ID, ok bool, err error) {
 	}
 	if !s.After.IsZero() {
 		if !s.From.IsZero() {
-			return first, last, false, fmt.Errorf("Span: both From and After are set")
+			return first, last, false, errors.New("Span: both From and After are set")
 		}
 		if s.After == End {
 			return first, last, false, nil
@@ -39,7 +39,7 @@ func (s Span) bounds() (first, last ID, ok bool, err error) {
 	}
 	if !s.Before.IsZero() {
 		if !s.To.IsZero() {
-			return first, last, false, fmt.Errorf("Span: both To and Before are set")
+			return first, last, false, errors.New("Span: both To and Before are set")
 		}
 		last = s.Before.Prev()
 	}

@@ -147,9 +147,11 @@ func (s *Stream[T]) add(ctx context.Context, op, key string, value T, opt AddOpt
 }
 
 // AddMany adds the values in their order, sent together, and returns their IDs. Each is added by itself: others'
-// entries may come between them, and if some fail, the IDs of those are zero and the error is the first one's. If
-// that error is one of a server that could not be reached, they may have been repeated and so be in another order.
-// Without values it does nothing.
+// entries may come between them, and one that the server turned away at first, and that was sent again, can come
+// after later ones. If some fail, the IDs of those are zero and the error is the first one's. Without values it does
+// nothing.
+//
+// After a lost reply each of those with a zero ID may have been added; AddMany never adds twice by itself.
 func (s *Stream[T]) AddMany(ctx context.Context, key string, values ...T) ([]ID, error) {
 	const op = "stream.AddMany"
 	if err := data.CheckKey(op, key); err != nil {
