@@ -3,6 +3,7 @@ package rediskit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -156,6 +157,38 @@ func TestAServerOutOfReachDelaysACancelledCallByTheCommandTimeoutAtMost(t *testi
 		wantConnectionError(t, err, true)
 	case <-time.After(time.Minute):
 		t.Fatal("still waiting after a minute")
+	}
+}
+
+// A command larger than a buffer is written in pieces, which must not be taken for the traffic of a connection
+// whose server does not answer.
+func TestABlockingCallOfManyKeysIsNotTakenForASilentServer(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}})
+	keys := []string{"list"}
+	for i := range 3000 {
+		keys = append(keys, fmt.Sprintf("%0100d", i))
+	}
+	got := make(chan error, 1)
+	go func() {
+		got <- c.Block(t.Context(), "list", 0, func(b rueidis.Builder, wait time.Duration) rueidis.Completed {
+			return b.Blpop().Key(keys...).Timeout(wait.Seconds()).Build()
+		}).Error()
+	}()
+	eventually(t, func() error { return wantBlocked(s, "1") })
+	// Everybody else does wait for a silent server.
+	p.SetDelay(time.Second)
+	impatient(t, 200, time.Second, 10*time.Millisecond, func(ctx context.Context) error {
+		_ = set(c, ctx, "k", "v")
+		return nil
+	})
+	p.SetDelay(0)
+	if _, err := s.Do("RPUSH", "list", "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-got; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -38,7 +38,6 @@ type Client struct {
 	closed atomic.Bool
 
 	apart     chan struct{} // see the function of that name
-	abandoned atomic.Int64  // commands given up on while in flight
 	rechecked atomic.Bool   // a look at silent connections is scheduled
 	demoting  sync.Mutex    // held while a demoted primary is looked into
 	lookedAt  atomic.Int64  // UnixNano of the last such look

@@ -31,7 +31,8 @@ type conns struct {
 	open map[*conn]struct{}
 	done bool
 
-	making atomic.Int64 // connections being made: until the server's first answer
+	making    atomic.Int64 // connections being made: until the server's first answer
+	abandoned atomic.Int64 // commands given up on while in flight
 
 	ctx  context.Context // ends all dialling
 	stop context.CancelFunc
@@ -67,6 +68,7 @@ func (cs *conns) dial(ctx context.Context, addr string, d *net.Dialer, t *tls.Co
 		return nil, &dialError{addr: addr, err: plainDialError(err)}
 	}
 	c := &conn{Conn: nc, raw: raw, cs: cs, addr: addr, sentinel: isSentinelDialer(d)}
+	c.abandoned.Store(cs.abandoned.Load())
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.done {
@@ -154,26 +156,27 @@ func (cs *conns) shut() {
 	cs.closeIf(func(*conn) bool { return true })
 }
 
-// conn notes when the first write since the last read was and how many followed it, to tell a silent
-// server from an idle one, and from one that a blocking command waits at: that connection is written to
-// once, a shared one goes on being written to, with pings at least.
+// conn notes when the first and the last write since the last read were, to tell a silent server from an idle
+// one, and from one that a blocking command waits at: that connection is written to once, a shared one goes on
+// being written to, with pings at least.
 type conn struct {
 	net.Conn
-	raw      net.Conn // below TLS, if there is TLS
-	cs       *conns
-	addr     string
-	sentinel bool
-	waiting  atomic.Int64 // UnixNano of the first write that no read has followed; 0: none
-	writes   atomic.Int32 // since the last read
-	answered atomic.Bool  // or closed; the server's first answer ends the making of the connection
-	greeted  atomic.Bool  // that answer was no error
-	refusal  string       // the error it was; one goroutine at a time reads
+	raw       net.Conn // below TLS, if there is TLS
+	cs        *conns
+	addr      string
+	sentinel  bool
+	waiting   atomic.Int64 // UnixNano of the first write that no read has followed; 0: none
+	written   atomic.Int64 // UnixNano of the last write
+	abandoned atomic.Int64 // what conns.abandoned was at the last read
+	answered  atomic.Bool  // or closed; the server's first answer ends the making of the connection
+	greeted   atomic.Bool  // that answer was no error
+	refusal   string       // the error it was; one goroutine at a time reads
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	if c.writes.Add(1) == 1 {
-		c.waiting.Store(time.Now().UnixNano())
-	}
+	now := time.Now().UnixNano()
+	c.waiting.CompareAndSwap(0, now)
+	c.written.Store(now)
 	n, err := c.Conn.Write(b)
 	if err != nil && !c.greeted.Load() {
 		err = c.notMade(err)
@@ -184,7 +187,8 @@ func (c *conn) Write(b []byte) (int, error) {
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.writes.Store(0)
+		c.waiting.Store(0)
+		c.abandoned.Store(c.cs.abandoned.Load())
 		c.made()
 	}
 	if !c.greeted.Load() {
@@ -230,9 +234,13 @@ func (c *conn) made() {
 	}
 }
 
+// silent returns for how long a server has kept back replies, if that is about to do harm: see abandonedMost.
 func (c *conn) silent(now time.Time) time.Duration {
-	if c.writes.Load() < 2 {
+	const oneCommand = 20 * time.Millisecond // is written in less, in however many pieces
+	waiting := c.waiting.Load()
+	if waiting == 0 || c.written.Load()-waiting < int64(oneCommand) ||
+		c.cs.abandoned.Load()-c.abandoned.Load() < abandonedMost {
 		return 0
 	}
-	return now.Sub(time.Unix(0, c.waiting.Load()))
+	return now.Sub(time.Unix(0, waiting))
 }

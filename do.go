@@ -16,8 +16,10 @@ const (
 	backoffMax  = 2 * time.Second
 
 	// A connection has room for 1024 commands in flight; a caller who finds none waits for room without
-	// looking at its context. Long before commands that were given up on fill a connection that has
-	// gone silent, it is replaced.
+	// looking at its context. Before commands that were given up on fill a connection that has gone silent,
+	// it is replaced. Not at the first of them: others may wait for their replies patiently, and a server that
+	// is only slow is going to give them.
+	abandonedMost    = 512
 	abandonedPerLook = 128
 	silentTooLong    = 200 * time.Millisecond
 
@@ -336,7 +338,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // gaveUp counts commands whose callers left before the reply came. When there are many, connections
 // that have gone silent are replaced before they are full.
 func (c *Client) gaveUp() {
-	if c.conns == nil || c.abandoned.Add(1)%abandonedPerLook != 0 {
+	if c.conns == nil || c.conns.abandoned.Add(1)%abandonedPerLook != 0 {
 		return
 	}
 	c.lookForSilence()

@@ -296,6 +296,42 @@ func TestDeadlinesAreKeptWhenTheServerGoesSilent(t *testing.T) {
 	})
 }
 
+// Sixty callers give up on hundreds of commands while the server runs a script. Whoever waits gets his reply.
+func TestAServerThatIsOnlySlowKeepsItsConnection(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	c := connect(t, rediskit.Config{Addrs: []string{s.Addr()}})
+	run := func(milliseconds string) error {
+		return c.Do(t.Context(), func(b rueidis.Builder) rueidis.Completed {
+			return b.Eval().Script(`
+				local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
+				local begin = now()
+				repeat until now() > begin + ARGV[1]
+				return redis.call('INCR', KEYS[1])`).Numkeys(1).Key("n").Arg(milliseconds).Build()
+		}).Error()
+	}
+	if err := run("0"); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := run("400"); err != nil {
+			t.Error(err)
+		}
+	})
+	for range 10 {
+		wg.Go(func() {
+			if _, err := incr(c, t.Context(), "n"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	impatient(t, 60, 400*time.Millisecond, 80*time.Millisecond, func(ctx context.Context) error {
+		_ = set(c, ctx, "k", "v")
+		return nil
+	})
+	wg.Wait()
+}
+
 // Somebody without a deadline is connecting to a server that accepts and says nothing.
 func TestDeadlinesAreKeptWhileAConnectionIsBeingMade(t *testing.T) {
 	s := startServer(t, redistest.ServerConfig{})
