@@ -60,6 +60,7 @@ func (c *Client) Health(ctx context.Context) (Health, error) {
 	if err := c.ready(ctx); err != nil {
 		return Health{}, err
 	}
+	callers := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HealthTimeout)
 	defer cancel()
 
@@ -82,14 +83,13 @@ wait:
 	}
 	for addr := range nodes {
 		if _, ok := found[addr]; !ok {
-			found[addr] = nodeReport{NodeHealth: NodeHealth{Addr: addr, Err: context.Cause(ctx).Error()}}
+			found[addr] = nodeReport{NodeHealth: NodeHealth{Addr: addr}}.failed(ctx.Err())
 		}
 	}
 
 	h := Health{Mode: string(c.rc.Mode())}
-	err := h.fill(found)
-	if err != nil {
-		return h, &ConnectionError{Addr: c.addr, Err: err}
+	if err := h.fill(found); err != nil {
+		return h, &ConnectionError{Addr: c.addr, Err: ended(callers, err)}
 	}
 	return h, nil
 }
@@ -97,22 +97,26 @@ wait:
 // nodeReport is what one node says: about itself, and about who serves the slots.
 type nodeReport struct {
 	NodeHealth
+	err     error // Err
 	loading bool
 	masters []Node
+}
+
+func (r nodeReport) failed(err error) nodeReport {
+	r.err, r.Err = err, err.Error()
+	return r
 }
 
 func probe(ctx context.Context, addr string, node rueidis.Client, known map[string]rueidis.Client) nodeReport {
 	r := nodeReport{NodeHealth: NodeHealth{Addr: addr}}
 	begin := time.Now()
 	if err := node.Do(ctx, node.B().Ping().Build()).Error(); err != nil {
-		r.Err = err.Error()
-		return r
+		return r.failed(err)
 	}
 	r.RTT = time.Since(begin)
 	text, err := node.Do(ctx, node.B().Info().Build()).ToString()
 	if err != nil {
-		r.Err = fmt.Sprintf("INFO: %v", err)
-		return r
+		return r.failed(fmt.Errorf("INFO: %w", err))
 	}
 	info := parseInfo(text)
 	number := func(name string) int64 { n, _ := strconv.ParseInt(info[name], 10, 64); return n }
@@ -152,7 +156,6 @@ func (h *Health) fill(found map[string]nodeReport) error {
 		h.SlotsCovered = max(h.SlotsCovered, covered)
 	}
 	slices.SortFunc(h.Nodes, func(a, b NodeHealth) int { return cmp.Compare(a.Addr, b.Addr) })
-	const slots = 16384
 	switch {
 	case len(found) == 0:
 		return errors.New("no node is known")
@@ -165,8 +168,8 @@ func (h *Health) fill(found map[string]nodeReport) error {
 // problem says why the node cannot take writes, or nil.
 func (r nodeReport) problem() error {
 	switch {
-	case r.Err != "":
-		return errors.New(r.Err)
+	case r.err != nil:
+		return r.err
 	case r.loading:
 		return errors.New("the server is loading its data set")
 	case r.Role == "slave":

@@ -2,9 +2,16 @@ package rediskit_test
 
 import (
 	"context"
+	"errors"
+	"net"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/tickettoken/rediskit"
 	"github.com/tickettoken/rediskit/internal/redistest"
@@ -84,6 +91,67 @@ func TestHealthReturnsInTimeWhateverTheServerDoes(t *testing.T) {
 		}
 	case <-time.After(9 * time.Second):
 		t.Fatal("Health waits for a server that does not answer")
+	}
+}
+
+func TestACancelledHealthIsNoOutage(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}})
+	p.BlackHoleReplies()
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make(chan error, 1)
+	before := p.Stats().RequestBytes
+	go func() {
+		_, err := c.Health(ctx)
+		got <- err
+	}()
+	eventually(t, func() error {
+		if p.Stats().RequestBytes == before {
+			return errors.New("not asked yet")
+		}
+		return nil
+	})
+	cancel()
+	if err := <-got; !errors.Is(err, context.Canceled) || rediskit.IsUnavailable(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a broken proxy or a server of another kind may say.
+func TestAnUnreadableReplyToCLUSTERSLOTSIsAnError(t *testing.T) {
+	var slots atomic.Pointer[[2]int]
+	slots.Store(&[2]int{0, 16383})
+	var s *miniredis.Miniredis
+	s = fakeServer(t, func(c *server.Peer, cmd string, args []string) bool {
+		switch {
+		case cmd == "INFO":
+			c.WriteBulk("redis_version:7.0.0\r\nredis_mode:cluster\r\n")
+			return true
+		case cmd != "CLUSTER" || len(args) == 0 || !strings.EqualFold(args[0], "SLOTS"):
+			return false
+		}
+		host, port, _ := net.SplitHostPort(s.Addr())
+		c.WriteLen(1)
+		c.WriteLen(3)
+		c.WriteInt(slots.Load()[0])
+		c.WriteInt(slots.Load()[1])
+		c.WriteLen(3)
+		c.WriteBulk(host)
+		n, _ := strconv.Atoi(port)
+		c.WriteInt(n)
+		c.WriteBulk("id")
+		return true
+	})
+	c := connect(t, rediskit.Config{Addrs: []string{s.Addr()}, Cluster: true, CommandTimeout: 100 * time.Millisecond, TopologyRefresh: -1})
+	if masters, err := c.Masters(t.Context()); err != nil || len(masters) != 1 {
+		t.Fatalf("%v, %v", masters, err)
+	}
+	for _, bad := range [][2]int{{-1, 5}, {7, 6}, {0, 16384}, {20000, 20000}} {
+		slots.Store(&bad)
+		if _, err := c.Masters(t.Context()); err == nil || !strings.Contains(err.Error(), "unreadable") {
+			t.Errorf("%v: %v", bad, err)
+		}
 	}
 }
 

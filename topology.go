@@ -15,6 +15,8 @@ import (
 	"github.com/tickettoken/rediskit/keys"
 )
 
+const slots = 16384 // of a cluster
+
 // Node is a node that holds data and takes writes.
 type Node struct {
 	// Addr is "host:port", or a socket's path.
@@ -46,6 +48,7 @@ func (c *Client) Masters(ctx context.Context) ([]Node, error) {
 }
 
 func (c *Client) clusterMasters(ctx context.Context) ([]Node, error) {
+	callers := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CommandTimeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
@@ -54,9 +57,17 @@ func (c *Client) clusterMasters(ctx context.Context) ([]Node, error) {
 			return masters, nil
 		}
 		if ctx.Err() != nil || !sleep(ctx, backoff(attempt)) {
-			return nil, &ConnectionError{Addr: c.addr, Err: err}
+			return nil, &ConnectionError{Addr: c.addr, Err: ended(callers, err)}
 		}
 	}
+}
+
+// ended adds to an error that the caller's context ended.
+func ended(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w, after %w", cause, err)
+	}
+	return err
 }
 
 // askSlots asks all known nodes for the slots at once and takes the first usable answer.
@@ -124,7 +135,7 @@ func parseSlots(res rueidis.RedisResult, addr string, known map[string]rueidis.C
 		from, err1 := fields[0].AsInt64()
 		to, err2 := fields[1].AsInt64()
 		master, err3 := fields[2].ToArray()
-		if err := errors.Join(err1, err2, err3); err != nil || len(master) < 3 {
+		if err := errors.Join(err1, err2, err3); err != nil || len(master) < 3 || from < 0 || to < from || to >= slots {
 			return nil, "", fmt.Errorf("unreadable reply to CLUSTER SLOTS from %s", addr)
 		}
 		// An unknown host is "?" or null or empty: then it is the host that was asked.
