@@ -166,14 +166,9 @@ var errIsCluster = errors.New("the server is a cluster's node")
 
 // verify makes sure that the server answers and is one rediskit is written for.
 func (c *Client) verify(ctx context.Context) error {
-	if err := c.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Ping().Build() }).Error(); err != nil {
-		return c.connectError(err)
-	}
-	text, err := c.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
-		return b.Info().Section("server").Build()
-	}).ToString()
+	text, err := c.askServer(ctx)
 	if err != nil {
-		return c.connectError(fmt.Errorf("asking for the version: %w", err))
+		return c.connectError(err)
 	}
 	info := parseInfo(text)
 	if info["redis_mode"] == "cluster" && !c.cfg.Cluster && c.cfg.Sentinel.Master == "" {
@@ -183,6 +178,59 @@ func (c *Client) verify(ctx context.Context) error {
 		return c.connectError(fmt.Errorf("%s %s is too old: want Redis 6.2 or Valkey 7.2 and newer", product, version))
 	}
 	return nil
+}
+
+// askServer returns the server's reply to INFO, after one to PING.
+func (c *Client) askServer(ctx context.Context) (string, error) {
+	if c.rc.Mode() == rueidis.ClientModeCluster {
+		return c.askCluster(ctx)
+	}
+	if err := c.Do(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Ping().Build() }).Error(); err != nil {
+		return "", err
+	}
+	text, err := c.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
+		return b.Info().Section("server").Build()
+	}).ToString()
+	if err != nil {
+		return "", fmt.Errorf("asking for the version: %w", err)
+	}
+	return text, nil
+}
+
+// askCluster asks all nodes at once and takes the first reply: the client library would choose one, and it might
+// choose one that is gone.
+func (c *Client) askCluster(ctx context.Context) (string, error) {
+	type reply struct {
+		text string
+		err  error
+	}
+	nodes := c.rc.Nodes()
+	replies := make(chan reply, len(nodes))
+	for _, node := range nodes {
+		go func() {
+			// Not the caller's context, which ends with the first reply: see askSlots.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.DialTimeout)
+			defer cancel()
+			text, err := node.Do(ctx, node.B().Info().Section("server").Build()).ToString()
+			replies <- reply{text, err}
+		}()
+	}
+	var err error
+	for range nodes {
+		select {
+		case r := <-replies:
+			if r.err == nil {
+				return r.text, nil
+			}
+			err = r.err
+		case <-ctx.Done():
+			return "", errors.Join(ctx.Err(), err)
+		}
+	}
+	if err == nil {
+		err = errors.New("the cluster has no known node")
+	}
+	return "", err
 }
 
 // connectError gives an answer such as NOAUTH the address it lacks.

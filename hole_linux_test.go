@@ -136,3 +136,21 @@ func TestACancelledBlockReturnsWhileTheSharedConnectionIsBeingMade(t *testing.T)
 	wantReturn(t, func() { wantConnectionError(t, <-got, true) })
 	wantReturn(t, func() { c.Close(); <-patient })
 }
+
+func TestConnectToAClusterDoesNotNeedEveryAddress(t *testing.T) {
+	addrs, err := redistest.SharedCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hole := startHole(t, "")
+	for range 20 { // whom it asks may be a matter of luck
+		wantReturn(t, func() {
+			c, err := rediskit.Connect(t.Context(), rediskit.Config{Addrs: []string{hole, addrs[0]}, Cluster: true, DialTimeout: time.Hour})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+		})
+	}
+}
