@@ -204,6 +204,9 @@ func checkAddr(addr string) error {
 	if strings.HasPrefix(addr, "/") {
 		return nil
 	}
+	if strings.ContainsAny(addr, "@/") {
+		return errors.New("it is not host:port or an absolute path; for URLs there is ParseURL") // with a password, perhaps
+	}
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return fmt.Errorf("%q is not host:port or an absolute path: %w", addr, err)

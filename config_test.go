@@ -3,6 +3,10 @@ package rediskit_test
 import (
 	"fmt"
 	"log/slog"
+	"net"
+	neturl "net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -61,34 +65,36 @@ const secret = "hunter2"
 
 func TestABadURLIsAnErrorWithoutThePassword(t *testing.T) {
 	for url, want := range map[string]string{
-		"":                                         "no scheme",
-		"localhost:6379":                           "no scheme",
-		"http://h":                                 "scheme",
-		"redis://":                                 "no host",
-		"redis://:hunter2@":                        "no host",
-		"redis://:hunter2@:6379":                   "no host",
-		"redis://:hunter2@h:0":                     "port",
-		"redis://:hunter2@h:65536":                 "port",
-		"redis://:hunter2@h:port":                  "port",
-		"redis://:hunter2@h:1/x":                   "database",
-		"redis://:hunter2@h:1/-1":                  "database",
-		"redis://:hunter2@h:1?db=x":                "database",
-		"redis://:hunter2@h?db=1&db=2":             "db",
-		"redis://:hunter2@h?pool=3":                "pool",
-		"redis://:hunter2@h?cluster=maybe":         "cluster",
-		"redis://:hunter2@h?x=%zz":                 "query",
-		"redis://:hunter2%zz@h":                    "password",
-		"redis://ann@h":                            "password",
-		"redis://:/hunter2@h":                      "'@'",
-		"redis://:?hunter2@h":                      "'@'",
-		"redis://a:1,b:2/1":                        "database 0",
-		"redis+sentinel://:hunter2@h":              "master",
-		"redis+sentinel://:hunter2@h/":             "master",
-		"redis+sentinel://h/m?cluster=true":        "exclude",
-		"redis+sentinel://h/m?sentinel_username=a": "Password",
-		"unix://:hunter2@relative":                 "absolute",
-		"redis://::1":                              "malformed",
-		"redis://:hunter2@[::1":                    "malformed",
+		"":                                                 "no scheme",
+		"localhost:6379":                                   "no scheme",
+		"http://h":                                         "scheme",
+		"redis://":                                         "no host",
+		"redis://:hunter2@":                                "no host",
+		"redis://:hunter2@:6379":                           "no host",
+		"redis://:hunter2@h:0":                             "port",
+		"redis://:hunter2@h:65536":                         "port",
+		"redis://:hunter2@h:port":                          "port",
+		"redis://:hunter2@h:1/x":                           "database",
+		"redis://:hunter2@h:1/-1":                          "database",
+		"redis://:hunter2@h:1?db=x":                        "database",
+		"redis://:hunter2@h?db=1&db=2":                     "db",
+		"redis://:hunter2@h?pool=3":                        "pool",
+		"redis://:hunter2@h?cluster=maybe":                 "cluster",
+		"redis://:hunter2@h?x=%zz":                         "query",
+		"redis://:hunter2%zz@h":                            "password",
+		"redis://ann@h":                                    "password",
+		"redis://:/hunter2@h":                              "'@'",
+		"redis://:?hunter2@h":                              "'@'",
+		"redis://a:1,b:2/1":                                "database 0",
+		"redis+sentinel://:hunter2@h":                      "master",
+		"redis+sentinel://:hunter2@h/":                     "master",
+		"redis+sentinel://h/m?cluster=true":                "exclude",
+		"redis+sentinel://h/m?sentinel_username=a":         "Password",
+		"unix://:hunter2@relative":                         "absolute",
+		"redis://::1":                                      "malformed",
+		"redis://:hunter2@[::1":                            "malformed",
+		"ann:hunter2@redis://h":                            "scheme",
+		"redis+sentinel://h/m?sentinel_password=a&hunter2": "%XX",
 	} {
 		_, err := rediskit.ParseURL(url)
 		switch {
@@ -140,8 +146,9 @@ func TestABadVariableIsNamed(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "redis://:hunter2@h:x", "REDIS_PORT": "70000", "REDIS_DB": "one", "REDIS_TLS": "perhaps",
 		"REDIS_CLUSTER": "2", "REDIS_HOST": "::1", "REDIS_TLS_CA": "/does/not/exist", "REDIS_TLS_CERT": "/does/not/exist",
-		"REDIS_USERNAME": "ann",
+		"REDIS_USERNAME": "ann", "REDIS_HOST ": "hunter2@h",
 	} {
+		name = strings.TrimSpace(name)
 		clearEnv(t)
 		t.Setenv(name, value)
 		_, err := rediskit.ConfigFromEnv()
@@ -159,6 +166,8 @@ func TestABadConfigIsRefusedByItsField(t *testing.T) {
 	for field, cfg := range map[string]rediskit.Config{
 		"Addrs[0]":          {Addrs: []string{"no-port"}},
 		"Addrs[1]":          {Addrs: []string{"h:1", "h:99999"}, Cluster: true},
+		"Addrs[0]: it":      {Addrs: []string{"redis://:" + secret + "@h:1"}},
+		"Addrs[0]: it is":   {Addrs: []string{secret + "@h:1"}},
 		"Addrs has 2":       {Addrs: []string{"a:1", "b:1"}},
 		"Cluster":           {Cluster: true, Sentinel: rediskit.Sentinel{Master: "m"}},
 		"DB":                {DB: -1},
@@ -193,5 +202,65 @@ func TestNoFormOfPrintingAConfigShowsAPassword(t *testing.T) {
 		if strings.Contains(text, secret) {
 			t.Errorf("shows the password: %s", text)
 		}
+	}
+}
+
+func FuzzParseURL(f *testing.F) {
+	for _, url := range []string{
+		"redis://localhost", "redis://ann:s%40c@h:1/3?client_name=web", "rediss://[::1]:7,b/0?cluster=true", "unix:///run/redis.sock?db=1",
+		"redis+sentinel://u:p@a,b:2/main/2?sentinel_username=su&sentinel_password=sp", "redis://::1", "redis://h:0", "://", "redis://h?x=%zz",
+	} {
+		f.Add(url, "", "")
+	}
+	f.Add("redis://h:port/x?db=y", "a/b", "@c:1")
+	f.Fuzz(func(t *testing.T, url, before, after string) {
+		checkURL(t, url)
+		if strings.Contains(url, secret) {
+			return
+		}
+		// The same with a password, as it is and as it should be written.
+		password := before + secret + after
+		scheme, rest, _ := strings.Cut(url, "://")
+		for _, p := range []string{password, neturl.PathEscape(password)} {
+			checkURL(t, scheme+"://ann:"+p+"@"+rest)
+			checkURL(t, scheme+"://:"+p+"@"+rest)
+		}
+		sep := "?"
+		if strings.Contains(url, sep) {
+			sep = "&"
+		}
+		checkURL(t, url+sep+"sentinel_password="+neturl.QueryEscape(password))
+		if !strings.ContainsRune(before, '&') {
+			checkURL(t, url+sep+"sentinel_password="+password)
+		}
+	})
+}
+
+func checkURL(t *testing.T, url string) {
+	t.Helper()
+	cfg, err := rediskit.ParseURL(url)
+	if err != nil {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q: the error shows the password: %v", url, err)
+		}
+		return
+	}
+	if strings.Contains(strings.Join(cfg.Addrs, ","), secret) {
+		t.Errorf("%q: an address has the password: %q", url, cfg.Addrs)
+	}
+	again := "redis://" + strings.Join(cfg.Addrs, ",")
+	if strings.HasPrefix(cfg.Addrs[0], "/") {
+		again = "unix://" + cfg.Addrs[0]
+	} else {
+		for _, addr := range cfg.Addrs {
+			host, port, err := net.SplitHostPort(addr)
+			n, _ := strconv.Atoi(port)
+			if err != nil || host == "" || n < 1 || n > 65535 {
+				t.Errorf("%q: the address %q: %v", url, addr, err)
+			}
+		}
+	}
+	if same, err := rediskit.ParseURL(again); err != nil || !slices.Equal(same.Addrs, cfg.Addrs) {
+		t.Errorf("%q: %q, read again: %q, %v", url, cfg.Addrs, same.Addrs, err)
 	}
 }

@@ -47,6 +47,9 @@ func parseURL(raw string) (Config, error) {
 		sentinel, defaultPort = true, "26379"
 		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	default:
+		if strings.ContainsAny(scheme, ":@") { // a password in the wrong place
+			return cfg, errors.New("unknown scheme")
+		}
 		return cfg, fmt.Errorf("unknown scheme %q", scheme)
 	}
 
@@ -142,6 +145,9 @@ func parseQuery(cfg *Config, query url.Values) error {
 		case "sentinel_password":
 			cfg.Sentinel.Password = value
 		default:
+			if query.Has("sentinel_password") { // of which it may be a part
+				return errors.New("an unknown parameter; special characters of a password are written %XX")
+			}
 			return fmt.Errorf("unknown parameter %q", name)
 		}
 	}
@@ -160,6 +166,9 @@ func parseDB(s string) (int, error) {
 func withPort(host, port string) (string, error) {
 	if host == "" {
 		return "", errors.New("no host")
+	}
+	if strings.ContainsAny(host, "@/") {
+		return "", errors.New("a host is malformed: want host:port; what has a user or a password is a URL")
 	}
 	if h, p, err := net.SplitHostPort(host); err == nil {
 		if h == "" {
