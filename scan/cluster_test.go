@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -238,6 +239,91 @@ func TestKeysThatMoveWhileTheirSlotStaysHalfMovedAreNotMissed(t *testing.T) {
 	check(t, back.Finish())
 }
 
+// emptyMaster makes a replica a new master without slots, which no node names to clients.
+func emptyMaster(t testing.TB, cl *redistest.Cluster) *redistest.Server {
+	t.Helper()
+	masters, err := cl.Masters()
+	check(t, err)
+	replicas, err := cl.Replicas(masters[0])
+	check(t, err)
+	fresh := replicas[0]
+	_, err = fresh.Do("CLUSTER", "RESET", "SOFT")
+	check(t, err)
+	id, err := fresh.Do("CLUSTER", "MYID")
+	check(t, err)
+	for _, master := range masters {
+		_, err := fresh.Do("CLUSTER", "MEET", "127.0.0.1", fmt.Sprint(master.Port()))
+		check(t, err)
+	}
+	eventually(t, "the new master to be known", func() bool {
+		known, err := fresh.Do("CLUSTER", "NODES")
+		check(t, err)
+		info, err := fresh.Do("CLUSTER", "INFO")
+		check(t, err)
+		if !strings.Contains(info.(string), "cluster_state:ok") {
+			return false
+		}
+		if strings.Count(known.(string), "master") < 4 || strings.Contains(known.(string), "handshake") {
+			return false
+		}
+		for _, master := range masters {
+			nodes, err := master.Do("CLUSTER", "NODES")
+			check(t, err)
+			_, line, _ := strings.Cut(nodes.(string), id.(string))
+			line, _, _ = strings.Cut(line, "\n")
+			if !strings.Contains(line, " master ") {
+				return false
+			}
+		}
+		return true
+	})
+	return fresh
+}
+
+func TestSlotsThatAreHalfMovedToANewNodeAreWalkedThereToo(t *testing.T) {
+	const n = 1000
+	cl, cfg := startCluster(t)
+	fresh := emptyMaster(t, cl)
+	cfg.Addrs = slices.DeleteFunc(cfg.Addrs, func(addr string) bool { return addr == fresh.Addr() })
+	c := connect(t, cfg)
+	names := append(fill(t, c, "k", n), fill(t, c, "{tag}", 100)...)
+	slot := int(keys.Slot("{tag}"))
+	var open *redistest.Migration
+	step := func() {
+		var err error
+		open, err = cl.BeginMigrate(slot, fresh)
+		check(t, err)
+		check(t, open.MoveKeys(names[n:n+50]...))
+	}
+	got, err := list(newScanner(t, c, scan.Config{Batch: 20, Progress: schedule(map[float64]func(){0.5: step})}), t.Context(), "*")
+	check(t, err)
+	wantOnce(t, got, names)
+
+	// A client that has never been redirected to the new node.
+	other := newScanner(t, connect(t, cfg), scan.Config{Rate: -1})
+	got, err = list(other, t.Context(), "*")
+	check(t, err)
+	wantOnce(t, got, names)
+	if count, err := other.Count(t.Context(), "{tag}*"); err != nil || count != 100 {
+		t.Errorf("Count: got %d, %v, want 100", count, err)
+	}
+	// Nobody answers there: half of the keys are out of reach, and that is no count.
+	check(t, fresh.Pause())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = other.Count(ctx, "{tag}*")
+	wantScanError(t, err, "{tag}*")
+	check(t, fresh.Resume())
+
+	if deleted, err := other.Delete(t.Context(), "*"); err != nil || deleted != n+100 {
+		t.Errorf("Delete: got %d, %v, want %d", deleted, err, n+100)
+	}
+	check(t, open.Finish())
+	if left, err := other.Count(t.Context(), "*"); err != nil || left != 0 {
+		t.Errorf("%d keys are left, %v", left, err)
+	}
+}
+
 func TestAClusterThatNeverRestsIsReported(t *testing.T) {
 	cl, cfg := startCluster(t)
 	c := connect(t, cfg)
@@ -291,6 +377,11 @@ func TestAWalkFollowsAClusterFailover(t *testing.T) {
 	cl, cfg := startCluster(t)
 	c := connect(t, cfg)
 	names := fill(t, c, "k", n)
+	for _, master := range inOrder(t, cl) {
+		replicas, err := cl.Replicas(master)
+		check(t, err)
+		replicated(t, master, replicas[0])
+	}
 	for name, failover := range map[string]func(i int){
 		"asked for": func(i int) {
 			masters, err := cl.Masters()

@@ -32,6 +32,9 @@
 //   - A walk knows of a slot's move by its owner, the owner's epoch and the marks of a migration, as they are
 //     before and after it. Somebody who moves keys to another node and back by hand, and takes the marks away
 //     again, all within one walk, can hide keys from it.
+//   - Keys on their way to a node that serves no slot yet are found by a redirect to it. The client library
+//     keeps to itself such a node that is also among the addresses the client was made with: then, until the
+//     slot is moved, a walk ends with [rediskit.ErrTopologyChanged].
 //   - A failover loses what was not replicated: a walk after it does not meet it.
 //   - Every walk reads the whole keyspace of the nodes it visits, whatever the pattern. The exception is a
 //     cluster and a pattern that tells the hash tag ("{user:7}:*"): one node is visited.

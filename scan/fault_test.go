@@ -196,6 +196,11 @@ func TestAWalkFollowsASentinelFailover(t *testing.T) {
 	set, cfg := startSentinel(t)
 	c := connect(t, cfg)
 	names := fill(t, c, "k", n)
+	primary, err := set.Primary()
+	check(t, err)
+	replica, err := set.Replica()
+	check(t, err)
+	replicated(t, primary, replica)
 	for name, failover := range map[string]func(){
 		"asked for": func() {
 			_, err := set.Failover()

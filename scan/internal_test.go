@@ -116,7 +116,7 @@ func TestAMemoryWithoutALimitKeepsTheLatestKeys(t *testing.T) {
 }
 
 const nodesReply = `07c37dfeb235213a872192d90877d0cd55635b91 127.0.0.1:30004@31004,host slave e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 0 1426238317239 4 connected
-e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 127.0.0.1:30001@31001 myself,master - 0 0 17 connected 0-5460 7000 [93-<-292f8b365bb7edb5e285caf0b7e6ddc7265d2f4f] [77->-e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca]
+e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca 127.0.0.1:30001@31001 myself,master - 0 0 17 connected 0-5460 7000 [93-<-292f8b365bb7edb5e285caf0b7e6ddc7265d2f4f] [77->-292f8b365bb7edb5e285caf0b7e6ddc7265d2f4f]
 292f8b365bb7edb5e285caf0b7e6ddc7265d2f4f 127.0.0.1:30003@31003 master - 0 1426238318243 3 connected 10923-16383
 `
 
@@ -125,8 +125,13 @@ func TestANodesOwnLineIsRead(t *testing.T) {
 	if err := m.parse(nodesReply); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprintf("%.4s %s %v %v %v", m.id, m.term, m.slots, m.imports, m.exports); got != "e7d1 17 [[0 5460] [7000 7000]] [93] [77]" {
+	if got := fmt.Sprintf("%.4s %s %v %v %v", m.id, m.term, m.slots, m.imports, m.exports); got != "e7d1 17 [[0 5460] [7000 7000]] [93] [{77 292f8b365bb7edb5e285caf0b7e6ddc7265d2f4f}]" {
 		t.Error(got)
+	}
+	var first member
+	line := strings.SplitAfter(nodesReply, "\n")[1]
+	if err := first.parse("txt:" + line); err != nil || first.id != m.id {
+		t.Errorf("in RESP3, and first: got %q, %v", first.id, err)
 	}
 	for _, bad := range []string{"", "\n", strings.ReplaceAll(nodesReply, "myself,", ""), strings.Replace(nodesReply, "7000", "16384", 1),
 		strings.Replace(nodesReply, "-<-", "-?-", 1), strings.Replace(nodesReply, "7000", "x", 1), strings.Replace(nodesReply, "7000", "-", 1)} {

@@ -183,3 +183,25 @@ func heapInUse() uint64 {
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
+
+// eventually waits until what is so.
+func eventually(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited a minute for %s", what)
+		}
+	}
+}
+
+// replicated waits until a replica has as many keys as its primary: what it has not, a failover loses.
+func replicated(t testing.TB, primary, replica *redistest.Server) {
+	t.Helper()
+	eventually(t, "the keys to be replicated", func() bool {
+		want, err := primary.Do("DBSIZE")
+		check(t, err)
+		got, err := replica.Do("DBSIZE")
+		check(t, err)
+		return got == want
+	})
+}

@@ -33,8 +33,14 @@ type member struct {
 	term    string // what would be different if a slot had left the node and come back
 	slots   [][2]uint16
 	imports []uint16
-	exports []uint16
+	exports []export
 	size    int64 // keys of any name, if somebody wants to know
+}
+
+// export is a slot on its way to the node of that id.
+type export struct {
+	slot uint16
+	to   string
 }
 
 // look asks every master about itself. Those that cannot be reached own nothing in the view.
@@ -43,26 +49,77 @@ func (w *walk) look(ctx context.Context) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	v := &view{owner: make([]int16, len(w.left)), moving: make(map[uint16]string)}
+	if v.members, err = w.askAll(ctx, masters); err != nil {
+		return nil, err
+	}
+	if err := w.meet(ctx, v, masters); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(v.members, func(a, b member) int { return strings.Compare(a.id, b.id) })
+	v.index()
+	return v, nil
+}
+
+// meet adds to a view the masters that keys move to but that serve no slot yet: the first ones of a new node. The
+// client library has not heard of those until it is redirected to one.
+func (w *walk) meet(ctx context.Context, v *view, masters []rediskit.Node) error {
+	strangers := make(map[string]uint16) // with a slot that is on its way to them
+	for _, m := range v.members {
+		for _, e := range m.exports {
+			if w.left[e.slot] && v.find(e.to) < 0 {
+				strangers[e.to] = e.slot
+			}
+		}
+	}
+	if len(strangers) == 0 {
+		return nil
+	}
+	for _, slot := range strangers {
+		if err := w.await(ctx, int(slot)); err != nil {
+			return err
+		}
+	}
+	var others []rediskit.Node
+	for addr, rc := range w.client.Redis().Nodes() {
+		if !slices.ContainsFunc(masters, func(n rediskit.Node) bool { return n.Addr == addr }) {
+			others = append(others, rediskit.Node{Addr: addr, Redis: rc})
+		}
+	}
+	members, err := w.askAll(ctx, others)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if _, ok := strangers[m.id]; ok {
+			v.members = append(v.members, m)
+		}
+	}
+	return nil
+}
+
+// askAll asks nodes about themselves and returns those that answer.
+func (w *walk) askAll(ctx context.Context, nodes []rediskit.Node) ([]member, error) {
 	type answer struct {
 		member
 		err error
 	}
-	answers := make(chan answer, len(masters))
-	for _, node := range masters {
+	answers := make(chan answer, len(nodes))
+	for _, node := range nodes {
 		go func() {
-			m, err := w.ask(ctx, node, len(masters) > 1)
+			m, err := w.ask(ctx, node, len(nodes) > 1)
 			answers <- answer{m, err}
 		}()
 	}
-	v := &view{owner: make([]int16, len(w.left)), moving: make(map[uint16]string)}
-	for range masters {
+	var members []member
+	for range nodes {
 		select {
 		case a := <-answers:
 			if refused(a.err) {
 				return nil, a.err
 			}
 			if a.err == nil {
-				v.members = append(v.members, a.member)
+				members = append(members, a.member)
 			}
 		case <-ctx.Done():
 			return nil, w.ended(ctx)
@@ -71,9 +128,12 @@ func (w *walk) look(ctx context.Context) (*view, error) {
 	if ctx.Err() != nil {
 		return nil, w.ended(ctx)
 	}
-	slices.SortFunc(v.members, func(a, b member) int { return strings.Compare(a.id, b.id) })
-	v.index()
-	return v, nil
+	return members, nil
+}
+
+// find returns the member with an id, or -1.
+func (v *view) find(id string) int {
+	return slices.IndexFunc(v.members, func(m member) bool { return m.id == id })
 }
 
 // index fills in who owns and who moves what.
@@ -94,8 +154,14 @@ func (v *view) index() {
 		for _, slot := range m.imports {
 			v.moving[slot] += "to " + m.id + " "
 		}
-		for _, slot := range m.exports {
-			v.moving[slot] += "from " + m.id + " "
+		for _, e := range m.exports {
+			v.moving[e.slot] += "from " + m.id + " "
+			switch to := v.find(e.to); {
+			case to < 0:
+				v.owner[e.slot] = several // and one of them is out of reach
+			case !slices.Contains(v.members[to].imports, e.slot):
+				v.members[to].imports = append(v.members[to].imports, e.slot)
+			}
 		}
 	}
 }
@@ -196,6 +262,7 @@ func infoField(res rueidis.RedisResult, name string) (string, error) {
 // with "myself" among its flags. The epoch serves as the term: a node that takes a slot over raises its epoch
 // above all others, so a slot that left and came back has a master with another epoch.
 func (m *member) parse(text string) error {
+	text = strings.TrimPrefix(text, "txt:") // the client library leaves RESP3's mark of plain text in place
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) < 8 || !slices.Contains(strings.Split(f[2], ","), "myself") {
@@ -215,17 +282,21 @@ func (m *member) parse(text string) error {
 func (m *member) parseSlots(word string) error {
 	text, open := strings.CutPrefix(word, "[")
 	if open {
-		var list *[]uint16
-		if slot, _, ok := strings.Cut(text, "->-"); ok {
-			text, list = slot, &m.exports
-		} else if slot, _, ok := strings.Cut(text, "-<-"); ok {
-			text, list = slot, &m.imports
+		text = strings.TrimSuffix(text, "]")
+		from, _, importing := strings.Cut(text, "-<-")
+		out, to, exporting := strings.Cut(text, "->-")
+		if exporting {
+			from = out
 		}
-		slot, err := parseSlot(text)
-		if err != nil || list == nil {
+		slot, err := parseSlot(from)
+		switch {
+		case err != nil || importing == exporting:
 			return fmt.Errorf("unreadable slot %q in the reply to CLUSTER NODES", word)
+		case importing:
+			m.imports = append(m.imports, slot)
+		default:
+			m.exports = append(m.exports, export{slot, to})
 		}
-		*list = append(*list, slot)
 		return nil
 	}
 	from, to, ok := strings.Cut(text, "-")
