@@ -59,24 +59,46 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
 
+	c, err := openVerified(ctx, cfg)
+	if errors.Is(err, errIsCluster) {
+		cfg.Cluster = true
+		c, err = openVerified(ctx, cfg)
+	}
+	if err != nil {
+		return nil, cfg.withoutPasswords(err)
+	}
+	return c, nil
+}
+
+func openVerified(ctx context.Context, cfg Config) (*Client, error) {
 	c, err := open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	err = c.verify(ctx)
-	if errors.Is(err, errIsCluster) {
-		c.Close()
-		cfg.Cluster = true
-		if c, err = open(ctx, cfg); err != nil {
-			return nil, err
-		}
-		err = c.verify(ctx)
-	}
-	if err != nil {
+	if err := c.verify(ctx); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// withoutPasswords is for an answer that repeats the command it is about: a server that does not know AUTH
+// does that, and says the password.
+func (c Config) withoutPasswords(err error) error {
+	var re *rueidis.RedisError
+	if !errors.As(err, &re) {
+		return err
+	}
+	text := re.Error()
+	for _, password := range []string{c.Password, c.Sentinel.Password} {
+		if password != "" {
+			text = strings.ReplaceAll(text, password, "***")
+		}
+	}
+	if text == re.Error() {
+		return err
+	}
+	return &ConnectionError{Addr: strings.Join(c.Addrs, ","), Err: errors.New(text)}
 }
 
 // Wrap makes a Client of a client of the caller's, whose settings stay as they are. Closing the Client

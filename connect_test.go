@@ -145,6 +145,25 @@ func TestConnectSaysWhyItFailed(t *testing.T) {
 	}
 }
 
+// A server whose AUTH has another name, for one.
+func TestAServerThatRepeatsTheCommandRevealsNoPassword(t *testing.T) {
+	s := fakeServer(t, func(c *server.Peer, cmd string, args []string) bool {
+		if cmd == "HELLO" || cmd == "AUTH" {
+			c.WriteError("ERR unknown command '" + cmd + "', with args beginning with: '" + strings.Join(args, "' '") + "'")
+			return true
+		}
+		return false
+	})
+	for _, cfg := range []rediskit.Config{
+		{Addrs: []string{s.Addr()}, Password: secret},
+		{Addrs: []string{s.Addr()}, Password: secret, Cluster: true},
+		{Addrs: []string{s.Addr()}, Sentinel: rediskit.Sentinel{Master: "main", Password: secret}},
+	} {
+		_, err := rediskit.Connect(t.Context(), cfg)
+		wantConnectError(t, err, s.Addr(), "unknown command 'AUTH'")
+	}
+}
+
 func TestConnectEndsWithItsContextWhenNobodyAnswers(t *testing.T) {
 	s := startServer(t, redistest.ServerConfig{})
 	for name, break_ := range map[string]func(*redistest.FaultProxy){
