@@ -107,7 +107,8 @@ func (c Config) withoutPasswords(err error) error {
 // to the retries and to Health).
 //
 // A client that retries by itself, as rueidis does unless DisableRetry is set, retries within each of
-// rediskit's attempts.
+// rediskit's attempts. One with a ConnLifetime sends again whatever has been in flight for a second when a
+// connection's life ends, also what may not be repeated: do not set it.
 func Wrap(rc rueidis.Client) *Client {
 	return newClient(rc, Config{}.withDefaults(), "wrapped client", nil)
 }

@@ -47,7 +47,8 @@ const (
 //
 // The pause before attempt n+1 is 50 ms × n, at most 2 s, less up to a fifth at random. Repeating ends
 // with the context and at the latest Config.CommandTimeout after the first failure. Without a deadline a
-// call so takes at most about twice Config.CommandTimeout.
+// call so takes at most about twice Config.CommandTimeout, or that and Config.DialTimeout if nobody answers to
+// connecting.
 //
 // Blocking commands belong to [Client.Block].
 func (c *Client) Do(ctx context.Context, build func(b rueidis.Builder) rueidis.Completed) rueidis.RedisResult {
@@ -71,6 +72,7 @@ func (c *Client) Do(ctx context.Context, build func(b rueidis.Builder) rueidis.C
 // command i; it may be called more than once for each. Commands for different slots of a cluster may be
 // mixed. The commands that fail are repeated under the rules of [Client.Do], without the others; so DoMulti says
 // nothing about the order in which commands take effect, and is not for MULTI and EXEC: that is what scripts are for.
+// It panics on a cluster if commands without a key are mixed with commands for different slots.
 func (c *Client) DoMulti(ctx context.Context, n int, build func(b rueidis.Builder, i int) rueidis.Completed) []rueidis.RedisResult {
 	if n == 0 {
 		return nil
