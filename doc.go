@@ -33,5 +33,7 @@
 //     refuse it.
 //   - A connection holds 1,024 commands in flight. With more callers than that, a call may wait for room a little
 //     past its deadline; when replies stop, connections full of abandoned commands are replaced.
+//   - On a connection that nobody else uses, a call whose context has a deadline may notice that it was cancelled
+//     before only when the reply comes, or after Config.CommandTimeout.
 //   - One pipelined connection serves each node. It was measured to be as fast as several, or faster.
 package rediskit
