@@ -200,6 +200,7 @@ type blocker struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	slots   chan struct{}
+	making  chan struct{}          // connections
 	masters atomic.Pointer[[]Node] // of a cluster; nil: ask
 	short   atomic.Bool            // the server knows no CLIENT UNBLOCK, or does not let this user
 
@@ -221,6 +222,7 @@ type blockConn struct {
 func (bl *blocker) init() {
 	bl.ctx, bl.stop = context.WithCancel(context.Background())
 	bl.slots = make(chan struct{}, maxBlocking)
+	bl.making = make(chan struct{}, maxBlocking)
 	bl.idle = make(map[string][]*blockConn)
 }
 
@@ -255,13 +257,19 @@ func (c *Client) blockConn(ctx context.Context, key string, target blockTarget) 
 		bc.dc.Close()
 	}
 
-	// The client library dials without the context.
+	// The client library dials without the context, so calls that have given up leave a goroutine behind.
 	type made struct {
 		bc  *blockConn
 		err error
 	}
+	select {
+	case c.block.making <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	ch := make(chan made, 1)
 	go func() {
+		defer func() { <-c.block.making }()
 		dc, _ := node.Redis.Dedicate()
 		bc := &blockConn{addr: node.Addr, node: node.Redis, dc: dc}
 		ch <- made{bc, c.identify(bc)}

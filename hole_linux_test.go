@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -135,6 +136,26 @@ func TestACancelledBlockReturnsWhileTheSharedConnectionIsBeingMade(t *testing.T)
 	cancel()
 	wantReturn(t, func() { wantConnectionError(t, <-got, true) })
 	wantReturn(t, func() { c.Close(); <-patient })
+}
+
+// Each call that gives up while its connection is being made leaves something behind.
+func TestBlockingCallsThatCannotConnectAreBounded(t *testing.T) {
+	s := startServer(t, redistest.ServerConfig{})
+	p := startProxy(t, s.Addr())
+	c := connect(t, rediskit.Config{Addrs: []string{p.Addr()}, DialTimeout: time.Hour})
+	if err := p.RefuseNew(true); err != nil {
+		t.Fatal(err)
+	}
+	startHole(t, p.Addr())
+	p.Cut()
+	before := runtime.NumGoroutine()
+	impatient(t, 500, time.Second, 10*time.Millisecond, func(ctx context.Context) error {
+		wantConnectionError(t, blpop(c, ctx, "list", 0).Error(), false)
+		return nil
+	})
+	if n := runtime.NumGoroutine() - before; n > 4000 {
+		t.Errorf("%d goroutines are left", n)
+	}
 }
 
 func TestConnectToAClusterDoesNotNeedEveryAddress(t *testing.T) {
