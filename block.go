@@ -204,9 +204,10 @@ type blocker struct {
 	masters atomic.Pointer[[]Node] // of a cluster; nil: ask
 	short   atomic.Bool            // the server knows no CLIENT UNBLOCK, or does not let this user
 
-	mu   sync.Mutex
-	idle map[string][]*blockConn // by address, the longest idle first
-	done bool
+	mu     sync.Mutex
+	idle   map[string][]*blockConn // by address, the longest idle first
+	asking *mastersCall            // nil: nobody
+	done   bool
 }
 
 // blockConn is a connection that blocking calls use one after another.
@@ -317,14 +318,9 @@ func (c *Client) nodeOf(ctx context.Context, key string, target blockTarget) (No
 			return Node{Addr: target.addr, Redis: rc}, nil
 		}
 	}
-	masters := c.block.masters.Load()
-	if masters == nil {
-		fresh, err := c.clusterMasters(ctx)
-		if err != nil {
-			return Node{}, notSentError(err)
-		}
-		masters = &fresh
-		c.block.masters.Store(masters)
+	masters, err := c.blockMasters(ctx)
+	if err != nil {
+		return Node{}, err
 	}
 	slot := keys.Slot(key)
 	for _, node := range *masters {
@@ -336,6 +332,48 @@ func (c *Client) nodeOf(ctx context.Context, key string, target blockTarget) (No
 	}
 	c.block.masters.Store(nil)
 	return Node{}, rueidis.ErrNoSlot
+}
+
+// mastersCall asks for the masters of a cluster on behalf of all calls that wait for done.
+type mastersCall struct {
+	done    chan struct{}
+	masters *[]Node
+	err     error
+}
+
+// blockMasters returns the masters of a cluster. It does not ask for each call and not with the call's context:
+// when nodes are silent, every question that was given up on would leave something behind.
+func (c *Client) blockMasters(ctx context.Context) (*[]Node, error) {
+	bl := &c.block
+	if masters := bl.masters.Load(); masters != nil {
+		return masters, nil
+	}
+	bl.mu.Lock()
+	call := bl.asking
+	if call == nil {
+		call = &mastersCall{done: make(chan struct{})}
+		bl.asking = call
+		go func() {
+			defer close(call.done)
+			masters, err := c.clusterMasters(bl.ctx)
+			if err != nil {
+				call.err = notSentError(err)
+			} else {
+				call.masters = &masters
+				bl.masters.Store(call.masters)
+			}
+			bl.mu.Lock()
+			bl.asking = nil
+			bl.mu.Unlock()
+		}()
+	}
+	bl.mu.Unlock()
+	select {
+	case <-call.done:
+		return call.masters, call.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // identify asks for the connection's number, and so tries the connection. Unblocking nobody tells whether
