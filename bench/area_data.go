@@ -27,7 +27,7 @@ func hashArea() area {
 	return area{
 		name: "hash",
 		about: "A struct of six fields (two strings, an integer, a float, a bool and a time) in a hash. Setting it also " +
-			"sets the key's TTL: at the same moment with rediskit, by a pipeline of HSET and PEXPIRE with the others.",
+			"sets the key's TTL: at the same moment with rediskit, by a pipeline of HSET and PEXPIRE with the others, which is two moments, or by a transaction of both (MULTI).",
 		operations: []operation{
 			{name: "set", subjects: hashSet(keys, values)},
 			{
@@ -62,30 +62,14 @@ func hashSet(keys []string, values []profile) []subject {
 				return h.Set(ctx, keys[spread(g, n, len(keys))], values[spread(g, n, len(values))])
 			}), nil
 		}},
-		{"rueidis, by hand", func(_ context.Context, s *stand) (probe, error) {
-			c, err := s.rueidis(rueidis.ClientOption{})
-			if err != nil {
-				return nil, err
-			}
-			return s.loop(func(ctx context.Context, g, n int) error {
-				key := keys[spread(g, n, len(keys))]
-				return firstError(c.DoMulti(ctx,
-					setProfile(c.B(), key, values[spread(g, n, len(values))]),
-					c.B().Pexpire().Key(key).Milliseconds(dataTTL.Milliseconds()).Build()))
-			}), nil
-		}},
 	}
-	return append(subjects, withGoRedis(func(_ context.Context, s *stand, c *redis.Client) (probe, error) {
-		return s.loop(func(ctx context.Context, g, n int) error {
-			key := keys[spread(g, n, len(keys))]
-			_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-				p.HSet(ctx, key, values[spread(g, n, len(values))])
-				p.PExpire(ctx, key, dataTTL)
-				return nil
-			})
-			return err
-		}), nil
-	})...)
+	return append(subjects, writesByHand(keys,
+		func(b rueidis.Builder, key string, g, n int) rueidis.Completed {
+			return setProfile(b, key, values[spread(g, n, len(values))])
+		},
+		func(ctx context.Context, p redis.Pipeliner, key string, g, n int) {
+			p.HSet(ctx, key, values[spread(g, n, len(values))])
+		})...)
 }
 
 func hashGet(keys []string) []subject {
@@ -171,34 +155,18 @@ func zsetArea() area {
 				return err
 			}), nil
 		}},
-		{"rueidis, by hand", func(_ context.Context, s *stand) (probe, error) {
-			c, err := s.rueidis(rueidis.ClientOption{})
-			if err != nil {
-				return nil, err
-			}
-			return s.loop(func(ctx context.Context, g, n int) error {
-				key := keys[spread(g, n, len(keys))]
-				return firstError(c.DoMulti(ctx,
-					c.B().Zadd().Key(key).ScoreMember().ScoreMember(score(g, n), members[spread(g, n, len(members))]).Build(),
-					c.B().Pexpire().Key(key).Milliseconds(dataTTL.Milliseconds()).Build()))
-			}), nil
-		}},
 	}
-	subjects = append(subjects, withGoRedis(func(_ context.Context, s *stand, c *redis.Client) (probe, error) {
-		return s.loop(func(ctx context.Context, g, n int) error {
-			key := keys[spread(g, n, len(keys))]
-			_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-				p.ZAdd(ctx, key, redis.Z{Member: members[spread(g, n, len(members))], Score: score(g, n)})
-				p.PExpire(ctx, key, dataTTL)
-				return nil
-			})
-			return err
-		}), nil
-	})...)
+	subjects = append(subjects, writesByHand(keys,
+		func(b rueidis.Builder, key string, g, n int) rueidis.Completed {
+			return b.Zadd().Key(key).ScoreMember().ScoreMember(score(g, n), members[spread(g, n, len(members))]).Build()
+		},
+		func(ctx context.Context, p redis.Pipeliner, key string, g, n int) {
+			p.ZAdd(ctx, key, redis.Z{Member: members[spread(g, n, len(members))], Score: score(g, n)})
+		})...)
 	return area{
 		name: "zset",
 		about: "Adding a member to one of 100 sorted sets of up to 1,000, and setting the key's TTL: at the same moment with " +
-			"rediskit, by a pipeline of ZADD and PEXPIRE with the others.",
+			"rediskit, by a pipeline of ZADD and PEXPIRE with the others, which is two moments, or by a transaction of both (MULTI).",
 		operations: []operation{{name: "add", subjects: subjects}},
 	}
 }
@@ -222,36 +190,67 @@ func listArea() area {
 				return err
 			}), nil
 		}},
-		{"rueidis, by hand", func(_ context.Context, s *stand) (probe, error) {
+	}
+	subjects = append(subjects, writesByHand(keys,
+		func(b rueidis.Builder, key string, _, _ int) rueidis.Completed {
+			return b.Rpush().Key(key).Element(element).Build()
+		},
+		func(ctx context.Context, p redis.Pipeliner, key string, _, _ int) { p.RPush(ctx, key, element) })...)
+	return area{
+		name: "list",
+		about: "Pushing an element of 32 bytes to one of 1,000 lists, and setting the key's TTL: at the same moment with " +
+			"rediskit, by a pipeline of RPUSH and PEXPIRE with the others, which is two moments, or by a transaction of both (MULTI).",
+		operations: []operation{{name: "push", subjects: subjects}},
+	}
+}
+
+// writesByHand are the peers of a write that sets its key's TTL: first in a pipeline, where a crash can come
+// between the two, and then in a transaction, where it cannot.
+func writesByHand(keys []string,
+	raw func(b rueidis.Builder, key string, goroutine, n int) rueidis.Completed,
+	peer func(ctx context.Context, p redis.Pipeliner, key string, goroutine, n int)) []subject {
+
+	withRueidis := func(name string, send func(context.Context, rueidis.Client, ...rueidis.Completed) error) subject {
+		return subject{name, func(_ context.Context, s *stand) (probe, error) {
 			c, err := s.rueidis(rueidis.ClientOption{})
 			if err != nil {
 				return nil, err
 			}
 			return s.loop(func(ctx context.Context, g, n int) error {
 				key := keys[spread(g, n, len(keys))]
-				return firstError(c.DoMulti(ctx,
-					c.B().Rpush().Key(key).Element(element).Build(),
-					c.B().Pexpire().Key(key).Milliseconds(dataTTL.Milliseconds()).Build()))
+				return send(ctx, c, raw(c.B(), key, g, n), c.B().Pexpire().Key(key).Milliseconds(dataTTL.Milliseconds()).Build())
 			}), nil
-		}},
+		}}
+	}
+	subjects := []subject{
+		withRueidis("rueidis, by hand", func(ctx context.Context, c rueidis.Client, cmds ...rueidis.Completed) error {
+			return firstError(c.DoMulti(ctx, cmds...))
+		}),
+		withRueidis("rueidis, MULTI", func(ctx context.Context, c rueidis.Client, cmds ...rueidis.Completed) error {
+			return firstError(c.DoMulti(ctx, c.B().Multi().Build(), cmds[0], cmds[1], c.B().Exec().Build()))
+		}),
 	}
 	subjects = append(subjects, withGoRedis(func(_ context.Context, s *stand, c *redis.Client) (probe, error) {
 		return s.loop(func(ctx context.Context, g, n int) error {
 			key := keys[spread(g, n, len(keys))]
 			_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-				p.RPush(ctx, key, element)
-				p.PExpire(ctx, key, dataTTL)
-				return nil
+				peer(ctx, p, key, g, n)
+				return p.PExpire(ctx, key, dataTTL).Err()
 			})
 			return err
 		}), nil
 	})...)
-	return area{
-		name: "list",
-		about: "Pushing an element of 32 bytes to one of 1,000 lists, and setting the key's TTL: at the same moment with " +
-			"rediskit, by a pipeline of RPUSH and PEXPIRE with the others.",
-		operations: []operation{{name: "push", subjects: subjects}},
-	}
+	return append(subjects, subject{"go-redis, MULTI", func(_ context.Context, s *stand) (probe, error) {
+		c := s.goRedis(redis.Options{})
+		return s.loop(func(ctx context.Context, g, n int) error {
+			key := keys[spread(g, n, len(keys))]
+			_, err := c.TxPipelined(ctx, func(p redis.Pipeliner) error {
+				peer(ctx, p, key, g, n)
+				return p.PExpire(ctx, key, dataTTL).Err()
+			})
+			return err
+		}), nil
+	}})
 }
 
 func firstError(results []rueidis.RedisResult) error {
