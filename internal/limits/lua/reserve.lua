@@ -1,0 +1,4 @@
+-- A bucket: takes what is free within ARGV[8] microseconds. The rest as in allow.lua, without penalty.
+local verdict, at, a, b, c, d = check(KEYS[1], 0, ARGV[8] + 0)
+if verdict == 1 then at, a, b, c = take(KEYS[1], 0, at, a, b, c, d) end
+return {verdict, at, a, b, c}
