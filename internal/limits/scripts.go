@@ -54,7 +54,7 @@ func makeScripts(clock string) *Scripts {
 		}
 		every += "end\n"
 	}
-	s.reserve = script.New(begin+source("bucket", "reserve"), script.Once)
+	s.reserve = script.New(deciding+source("bucket", "string_block", "reserve"), script.Once)
 	s.all = script.New(every+source("all"), script.Once)
 	return s
 }

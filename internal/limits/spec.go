@@ -220,3 +220,28 @@ func (s *Spec) CheckCost(cost int64) error {
 	}
 	return nil
 }
+
+// Fill is the time in which all permits come back.
+func (s *Spec) Fill() time.Duration {
+	if s.Kind == TokenBucket || s.Kind == GCRA {
+		return time.Duration(s.full.up()) * time.Microsecond
+	}
+	return s.Window
+}
+
+// Share is the limit of one among a number of processes that share the traffic evenly. Together they allow no more
+// than the whole, if there are as many.
+func (s *Spec) Share(processes int) *Spec {
+	n := int64(processes)
+	permits, window := max(s.Permits/n, 1), s.Window
+	if s.Kind == TokenBucket || s.Kind == GCRA {
+		window = s.Window * time.Duration(n)
+	} else if s.Permits < n { // one each, but less often
+		window = s.Window * time.Duration((n+s.Permits-1)/s.Permits)
+	}
+	share, err := New(s.Kind, permits, s.Per, min(window, MaxWindow), s.Penalty)
+	if err != nil {
+		return s
+	}
+	return share
+}

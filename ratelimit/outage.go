@@ -1,0 +1,186 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/limits"
+)
+
+// Outage says what to answer when Redis cannot be asked: when it is away, says that it cannot take writes, or does not
+// answer within Config.Timeout. After five such failures in a row Redis is left alone for half a second at a time, in
+// which the policy answers at once, and then tried with a single question.
+type Outage int
+
+const (
+	// FailClosed refuses, with an error that says why. It is for limits that protect something.
+	FailClosed Outage = 0
+
+	failOpen Outage = -1
+)
+
+// FailOpen allows, without an error. It is for limits whose absence hurts less than a refusal.
+func FailOpen() Outage { return failOpen }
+
+// FailLocal decides in this process, without an error, with its share of the limit: a number of processes share the
+// traffic about evenly. It starts with nothing taken, and what it allows is not known to Redis afterwards. A cost
+// above the share is taken as the whole share.
+func FailLocal(processes int) Outage { return Outage(max(processes, 1)) }
+
+const (
+	fallbackKeys = 65_536 // states that FailLocal keeps
+
+	breakAfter = 5
+	breakFor   = 500 * time.Millisecond
+)
+
+var errOpen = errors.New("redis failed repeatedly and is left alone for a moment")
+
+// outage is what a Limiter knows about failures.
+type outage struct {
+	policy Outage
+	store  *limits.Store // of FailLocal
+
+	failures atomic.Int32 // in a row
+	until    atomic.Int64 // unix nanoseconds; no question before that
+}
+
+// mayAsk reports whether to try the server.
+func (o *outage) mayAsk() bool {
+	if o.failures.Load() < breakAfter {
+		return true
+	}
+	until, now := o.until.Load(), time.Now()
+	// Who gets to put it off is the one to try.
+	return now.UnixNano() >= until && o.until.CompareAndSwap(until, now.Add(pause()).UnixNano())
+}
+
+func (o *outage) succeeded() {
+	if o.failures.Load() != 0 {
+		o.failures.Store(0)
+	}
+}
+
+func (o *outage) failed() {
+	if o.failures.Add(1) == breakAfter {
+		o.until.Store(time.Now().Add(pause()).UnixNano())
+	}
+}
+
+func pause() time.Duration { return breakFor - rand.N(breakFor/5) }
+
+// ask puts one question to the server within the time there is, unless it has failed too often.
+func (l *Limiter) ask(ctx context.Context, question func(ctx context.Context) error) error {
+	if !l.outage.mayAsk() {
+		return errOpen
+	}
+	err := question(l.bound.context(ctx))
+	if err == nil || !isOutage(err) {
+		l.outage.succeeded()
+	} else if ctx.Err() == nil {
+		l.outage.failed()
+	}
+	return err
+}
+
+func isOutage(err error) bool { return errors.Is(err, errOpen) || rediskit.IsUnavailable(err) }
+
+// firstOutage is what to count of questions that were sent together.
+func firstOutage(errs []error) error {
+	for _, err := range errs {
+		if err != nil && isOutage(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// fallback answers in place of the server, or returns why nobody does.
+func (l *Limiter) fallback(ctx context.Context, op, key string, call limits.Call, lim *limit, err error) (Result, error) {
+	all, err := l.fallbackAll(ctx, op, key, []limits.Call{call}, []Limit{{lim}}, err)
+	return all.Result, err
+}
+
+func (l *Limiter) fallbackAll(ctx context.Context, op, key string, calls []limits.Call, all []Limit, err error) (AllResult, error) {
+	now, each := time.Now(), make([]Result, len(all))
+	for i, limit := range all {
+		each[i] = Result{Limit: limit.Permits(), ResetAt: now, Degraded: true, key: key, limit: limit.limit, cost: calls[i].Cost}
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = &rediskit.ConnectionError{Sent: rediskit.MayHaveApplied(err), Err: ctx.Err()}
+	case !isOutage(err), l.outage.policy == FailClosed:
+	case l.outage.policy == failOpen:
+		for i := range each {
+			each[i].Allowed, each[i].Remaining = true, each[i].Limit
+		}
+		return l.together(ctx, each, fromOutage), nil
+	default:
+		local := make([]limits.Call, len(calls))
+		for i, c := range calls {
+			share := c.Limit.Share(int(l.outage.policy))
+			local[i] = limits.Call{Limit: share, Key: c.Key, Cost: min(c.Cost, share.Permits)}
+		}
+		for i, reply := range l.outage.store.AllowAll(now.UnixMicro(), local) {
+			r, _ := of(local[i].Limit).result(key, local[i].Cost, reply, true, now)
+			r.Degraded, r.limit = true, all[i].limit
+			each[i] = r
+		}
+		return l.together(ctx, each, fromOutage), nil
+	}
+	for _, limit := range all {
+		l.counts.failed(ctx, limit.limit)
+	}
+	// The zero Result refuses, and this one says as well that nobody was asked.
+	for i := range each {
+		each[i].Allowed = false
+	}
+	return AllResult{Result: each[0], Each: each}, opError(op, key, err)
+}
+
+// bound gives contexts that end after timeout. Making one for each question would cost more than all the rest,
+// so questions of about the same time share one, which ends up to an eighth of the timeout early.
+type bound struct {
+	timeout time.Duration // off if not positive
+	current atomic.Pointer[shared]
+}
+
+type shared struct {
+	context.Context
+	made time.Time
+	ends time.Time
+}
+
+// context is one that ends with ctx's deadline or the timeout, and does not end when ctx is cancelled.
+func (b *bound) context(ctx context.Context) context.Context {
+	if b.timeout <= 0 {
+		return ctx
+	}
+	now := time.Now()
+	s := b.current.Load()
+	if s == nil || now.Sub(s.made) > b.timeout/8 {
+		// It is let go by its own timer, when the last who shares it has his answer.
+		c, _ := context.WithDeadline(context.Background(), now.Add(b.timeout)) //nolint:govet
+		s = &shared{Context: c, made: now, ends: now.Add(b.timeout)}
+		b.current.Store(s)
+	}
+	if ctx == context.Background() {
+		return s.Context
+	}
+	if d, ok := ctx.Deadline(); ok && d.Before(s.ends) {
+		return ctx
+	}
+	return valued{s.Context, ctx}
+}
+
+// valued has the values of another context: those of a trace, for one.
+type valued struct {
+	context.Context
+	values context.Context
+}
+
+func (v valued) Value(key any) any { return v.values.Value(key) }
