@@ -151,8 +151,9 @@ type bound struct {
 
 type shared struct {
 	context.Context
-	made time.Time
-	ends time.Time
+	cancel context.CancelFunc // never called: the timer does that
+	made   time.Time
+	ends   time.Time
 }
 
 // context is one that ends with ctx's deadline or the timeout, and does not end when ctx is cancelled.
@@ -164,8 +165,8 @@ func (b *bound) context(ctx context.Context) context.Context {
 	s := b.current.Load()
 	if s == nil || now.Sub(s.made) > b.timeout/8 {
 		// It is let go by its own timer, when the last who shares it has his answer.
-		c, _ := context.WithDeadline(context.Background(), now.Add(b.timeout)) //nolint:govet
-		s = &shared{Context: c, made: now, ends: now.Add(b.timeout)}
+		c, cancel := context.WithDeadline(context.Background(), now.Add(b.timeout))
+		s = &shared{Context: c, cancel: cancel, made: now, ends: now.Add(b.timeout)}
 		b.current.Store(s)
 	}
 	if ctx == context.Background() {

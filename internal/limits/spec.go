@@ -106,13 +106,25 @@ func PerSecond(rate float64) (per int64, window time.Duration, err error) {
 	if !(rate >= 1e-6 && rate <= MaxPermits) { // also NaN
 		return 0, 0, fmt.Errorf("perSecond is %v: want 1e-06 to %d", rate, MaxPermits)
 	}
-	// A rate is taken as the decimal number that prints for it, of up to 6 places: 0.1 is one in ten
-	// seconds. Beyond that it is rounded down, so that the limit is never looser than it was said to be.
-	scale := int64(1)
-	for scale < 1_000_000 && rate*float64(scale) != math.Trunc(rate*float64(scale)) {
-		scale *= 10
+	// A float is taken for the fraction it prints as: 0.1 for one in ten seconds, 1.0/3 for one in three. The
+	// convergents of its continued fraction find it if there is one with a denominator up to a million; else the
+	// rate is rounded down to millionths, so that the limit is never looser than it was said to be.
+	p0, q0, p, q, x := int64(1), int64(0), int64(rate), int64(1), rate
+	for float64(p)/float64(q) != rate {
+		x = 1 / (x - math.Trunc(x))
+		if !(x < 1e12) {
+			break
+		}
+		a := int64(x)
+		p0, q0, p, q = p, q, a*p+p0, a*q+q0
+		if q > 1_000_000 || p > MaxPermits*1_000_000 {
+			break
+		}
 	}
-	return Rate(int64(rate*float64(scale)), time.Duration(scale)*time.Second)
+	if q > 1_000_000 || float64(p)/float64(q) != rate {
+		p, q = int64(rate*1_000_000), 1_000_000
+	}
+	return Rate(p, time.Duration(q)*time.Second)
 }
 
 // Rate puts a token bucket's rate in its one form: lowest terms, with a window of whole seconds. Equal rates

@@ -55,7 +55,7 @@ func parse(text string) (*Spec, error) {
 	if kind == 0 {
 		return nil, fmt.Errorf("no algorithm %q: there are sliding-window, sliding-counter, fixed-window, token-bucket, gcra and concurrency", name)
 	}
-	rate, options, _ := strings.Cut(rest, ",")
+	rate, options, more := strings.Cut(rest, ",")
 	number, duration, ok := strings.Cut(rate, "/")
 	if !ok {
 		return nil, fmt.Errorf("%q: want number/duration, as in 100/1m", rate)
@@ -73,7 +73,7 @@ func parse(text string) (*Spec, error) {
 	for option := range strings.SplitSeq(options, ",") {
 		name, value, _ := strings.Cut(option, "=")
 		switch {
-		case option == "" && options == "":
+		case !more:
 		case name == "burst" && bucket:
 			permits, err = parseCount(value)
 		case name == "penalty" && kind != Concurrency:
