@@ -17,7 +17,7 @@ type Reply struct {
 	//	sliding window    hits inside   time of the last             refused: time of the hit that has to leave
 	//	sliding counter   this window   the one before               index of this window
 	//	fixed window      hits          end of the window
-	//	buckets           debt, us      debt, rest of a microsecond
+	//	buckets           debt, us      debt, rest of a microsecond  how far refunds have moved it, us
 	A, B, C int64
 }
 
@@ -101,6 +101,13 @@ func (s *Spec) counter(r Reply, cost int64) (remaining, wait, reset int64) {
 		wait = max(left-mulDiv(free-current, window, previous), 0)
 	}
 	return remaining, wait + at - r.At, reset + at - r.At
+}
+
+// over is a·b > c·d.
+func over(a, b, c, d int64) bool {
+	h1, l1 := bits.Mul64(uint64(a), uint64(b))
+	h2, l2 := bits.Mul64(uint64(c), uint64(d))
+	return h1 > h2 || h1 == h2 && l1 > l2
 }
 
 // mulDiv is a·b/c rounded down, at most 2^62.

@@ -112,17 +112,12 @@ func PerSecond(rate float64) (per int64, window time.Duration, err error) {
 	p0, q0, p, q, x := int64(1), int64(0), int64(rate), int64(1), rate
 	for float64(p)/float64(q) != rate {
 		x = 1 / (x - math.Trunc(x))
-		if !(x < 1e12) {
+		if !(x <= float64(1_000_000/q)) { // the next denominator would be larger
+			p, q = int64(rate*1_000_000), 1_000_000
 			break
 		}
 		a := int64(x)
 		p0, q0, p, q = p, q, a*p+p0, a*q+q0
-		if q > 1_000_000 || p > MaxPermits*1_000_000 {
-			break
-		}
-	}
-	if q > 1_000_000 || float64(p)/float64(q) != rate {
-		p, q = int64(rate*1_000_000), 1_000_000
 	}
 	return Rate(p, time.Duration(q)*time.Second)
 }
