@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -45,8 +46,9 @@ type outage struct {
 	policy Outage
 	store  *limits.Store // of FailLocal
 
-	failures atomic.Int32 // in a row
-	until    atomic.Int64 // unix nanoseconds; no question before that
+	failures atomic.Int32          // in a row
+	until    atomic.Int64          // unix nanoseconds; no question before that
+	last     atomic.Pointer[error] // what to say in the meantime
 }
 
 // mayAsk reports whether to try the server.
@@ -65,7 +67,13 @@ func (o *outage) succeeded() {
 	}
 }
 
-func (o *outage) failed() {
+func (o *outage) failed(err error) {
+	said := &rediskit.ConnectionError{Err: fmt.Errorf("%w: %v", errOpen, err)}
+	if ce := (*rediskit.ConnectionError)(nil); errors.As(err, &ce) {
+		said = &rediskit.ConnectionError{Addr: ce.Addr, Err: fmt.Errorf("%w: %w", errOpen, ce.Err)}
+	}
+	last := error(said)
+	o.last.Store(&last)
 	if o.failures.Add(1) == breakAfter {
 		o.until.Store(time.Now().Add(pause()).UnixNano())
 	}
@@ -76,23 +84,21 @@ func pause() time.Duration { return breakFor - rand.N(breakFor/5) }
 // ask puts one question to the server within the time there is, unless it has failed too often.
 func (l *Limiter) ask(ctx context.Context, question func(ctx context.Context) error) error {
 	if !l.outage.mayAsk() {
-		return errOpen
+		return *l.outage.last.Load()
 	}
 	err := question(l.bound.context(ctx))
-	if err == nil || !isOutage(err) {
+	if err == nil || !rediskit.IsUnavailable(err) {
 		l.outage.succeeded()
 	} else if ctx.Err() == nil {
-		l.outage.failed()
+		l.outage.failed(err)
 	}
 	return err
 }
 
-func isOutage(err error) bool { return errors.Is(err, errOpen) || rediskit.IsUnavailable(err) }
-
 // firstOutage is what to count of questions that were sent together.
 func firstOutage(errs []error) error {
 	for _, err := range errs {
-		if err != nil && isOutage(err) {
+		if err != nil && rediskit.IsUnavailable(err) {
 			return err
 		}
 	}
@@ -112,8 +118,10 @@ func (l *Limiter) fallbackAll(ctx context.Context, op, key string, calls []limit
 	}
 	switch {
 	case ctx.Err() != nil:
-		err = &rediskit.ConnectionError{Sent: rediskit.MayHaveApplied(err), Err: ctx.Err()}
-	case !isOutage(err), l.outage.policy == FailClosed:
+		if !errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w, after %w", ctx.Err(), err)
+		}
+	case !rediskit.IsUnavailable(err), l.outage.policy == FailClosed:
 	case l.outage.policy == failOpen:
 		for i := range each {
 			each[i].Allowed, each[i].Remaining = true, each[i].Limit
