@@ -74,6 +74,8 @@ func TestABadURLIsAnErrorWithoutThePassword(t *testing.T) {
 		"redis://:hunter2@h:0":                             "port",
 		"redis://:hunter2@h:65536":                         "port",
 		"redis://:hunter2@h:port":                          "port",
+		"redis://ann:hunter2":                              "'@'",
+		"redis://h:hunter2,b:1":                            "'@'",
 		"redis://:hunter2@h:1/x":                           "database",
 		"redis://:hunter2@h:1/-1":                          "database",
 		"redis://:hunter2@h:1?db=x":                        "database",

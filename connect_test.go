@@ -50,7 +50,7 @@ func ExampleParseURL() {
 	fmt.Println(err)
 	// Output:
 	// sentinel main at s1:26379,s2:26379 as app db 2 <nil>
-	// rediskit: URL: the port is "port": want 1 to 65535
+	// rediskit: URL: a port is not a number from 1 to 65535; a user and a password end with an '@'
 }
 
 func TestConnectAuthenticatesAsAnACLUser(t *testing.T) {

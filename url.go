@@ -174,8 +174,8 @@ func withPort(host, port string) (string, error) {
 		if h == "" {
 			return "", errors.New("no host")
 		}
-		if err := checkPort(p); err != nil {
-			return "", err
+		if checkPort(p) != nil { // which may be a password, of a URL that lacks its '@'
+			return "", errors.New("a port is not a number from 1 to 65535; a user and a password end with an '@'")
 		}
 		return host, nil
 	}
