@@ -41,7 +41,7 @@ func makeScripts(clock string) *Scripts {
 		{source("sliding_window"), source("refund_sliding_window"), []Kind{SlidingWindow}},
 		{source("sliding_counter", "string_block"), refunding + source("refund_sliding_counter"), []Kind{SlidingCounter}},
 		{source("fixed_window", "string_block"), refunding + source("refund_fixed_window"), []Kind{FixedWindow}},
-		{source("bucket", "string_block"), refunding + source("refund_bucket"), []Kind{TokenBucket, GCRA}},
+		{source("bucket_state", "bucket", "string_block"), refunding + source("bucket_state", "refund_bucket"), []Kind{TokenBucket, GCRA}},
 	} {
 		allow := script.New(deciding+of.algorithm+source("allow"), script.Once)
 		peek := script.New(begin+of.algorithm+source("peek"), script.Idempotent)
@@ -54,7 +54,7 @@ func makeScripts(clock string) *Scripts {
 		}
 		every += "end\n"
 	}
-	s.reserve = script.New(deciding+source("bucket", "string_block", "reserve"), script.Once)
+	s.reserve = script.New(deciding+source("bucket_state", "bucket", "string_block", "reserve"), script.Once)
 	s.all = script.New(every+source("all"), script.Once)
 	return s
 }
@@ -75,6 +75,7 @@ func source(names ...string) string {
 const (
 	argCost    = 0
 	argCostRem = 1 // of a bucket
+	argLife    = 6
 	argCode    = 7 // for all.lua
 	argCount   = 8
 )
@@ -87,9 +88,9 @@ func (s *Spec) makeArgs() [argCount]string {
 		one := s.cost(1)
 		args[argCost], args[argCostRem] = number(one.us), number(one.rem)
 		args[2], args[3], args[4] = number(s.full.us), number(s.full.rem), number(s.Per)
-		args[6] = number(s.full.us + 1)
+		args[argLife] = number(s.full.us + 1)
 	case SlidingCounter:
-		args[6] = number(2 * s.Window.Microseconds())
+		args[argLife] = number(2 * s.Window.Microseconds())
 	}
 	return args
 }
@@ -135,7 +136,7 @@ func (s *Scripts) Reserve(ctx context.Context, c *rediskit.Client, call Call, ah
 	return decode(s.reserve.Exec(ctx, c, []string{call.Key}, args[:]))
 }
 
-// AllowAll takes from all states or from none. The keys share a slot. It was taken if all verdicts are 1.
+// AllowAll takes from all states or from none. The keys differ and share a slot. It was taken if all verdicts are 1.
 func (s *Scripts) AllowAll(ctx context.Context, c *rediskit.Client, calls []Call) ([]Reply, error) {
 	keys := make([]string, len(calls))
 	args := make([]string, 0, len(calls)*argCount)
@@ -167,8 +168,12 @@ func (s *Scripts) AllowEach(ctx context.Context, c *rediskit.Client, calls []Cal
 }
 
 // Refund gives back what a call took, given its reply, and reports whether anything came back. marker is a
-// key in the slot of the state that no other call of the same state has. It may be repeated.
+// key in the slot of the state that no other call of the same state has. It may be repeated. Of a reply that
+// only peeked, or that was allowed among others that were not, it must not be called.
 func (s *Scripts) Refund(ctx context.Context, c *rediskit.Client, call Call, marker string, r Reply) (bool, error) {
+	if r.Verdict != 1 {
+		return false, nil
+	}
 	run, args := s.refund[call.Limit.Kind], *call.Limit.argsFor(call.Cost)
 	keys := []string{call.Key, marker}
 	switch call.Limit.Kind {
@@ -187,7 +192,7 @@ func (s *Scripts) Refund(ctx context.Context, c *rediskit.Client, call Call, mar
 
 // Block refuses everything for a time.
 func (s *Scripts) Block(ctx context.Context, c *rediskit.Client, limit *Spec, key string, d time.Duration) error {
-	return s.block[limit.Kind].Exec(ctx, c, []string{key}, []string{number(d.Microseconds())}).Error()
+	return s.block[limit.Kind].Exec(ctx, c, []string{key}, []string{number(d.Microseconds()), limit.args[argLife]}).Error()
 }
 
 func decode(res rueidis.RedisResult) (Reply, error) {

@@ -77,6 +77,7 @@ func (s *Store) Reserve(now int64, call Call, ahead time.Duration) Reply {
 	if r.Verdict == 1 {
 		return s.take(now, call, r)
 	}
+	s.refuse(now, call, r)
 	return r
 }
 

@@ -1,25 +1,16 @@
--- Token bucket and GCRA: the time at which the bucket is full again (the theoretical arrival time of GCRA),
--- "us" or "us rem per": rem/per of a microsecond more.
 -- ARGV: cost's us and rem, full's us and rem, per, penalty.
 
 local function check(key, o, ahead)
   local per = ARGV[o + 5] + 0
-  local us, rem, blocked = 0, 0, 0
+  local us, rem, moves, total, until_, blocked = 0, 0, '', 0, 0, 0
   local v = call('GET', key)
   if v then
-    us = tonumber(v)
-    if not us then
-      local body, until_ = unblock(v)
-      blocked = math.max(until_ - now, 0)
-      local stored
-      us, rem, stored = string.match(body, '^(%d+) (%d+) (%d+)$')
-      if not us then
-        us, rem, stored = string.match(body, '^%d+$'), 0, per
-        if not us and body ~= '' then foreign(key) end
-      end
-      us, rem = (us or 0) + 0, rem + 0
-      if stored + 0 ~= per and rem > 0 then us, rem = us + 1, 0 end -- another rate: round up, once
-    end
+    local body
+    body, blocked = unblock(v)
+    blocked = math.max(blocked - now, 0)
+    us, rem, moves = read(key, body, per)
+    total, until_ = moved(us, moves)
+    if total == 0 then moves = '' end
   end
   local debt = us - now
   if debt < 0 then debt, rem = 0, 0 end
@@ -27,13 +18,19 @@ local function check(key, o, ahead)
   local r = rem + ARGV[o + 2]
   if r >= per then us, r = us + 1, r - per end
   local full = ARGV[o + 3] + (ahead or 0)
-  if blocked > 0 or us > full or us == full and r > ARGV[o + 4] + 0 then return -blocked, now, debt, rem, 0, debt end
-  return 1, now, us, r, 0
+  if blocked > 0 or us > full or us == full and r > ARGV[o + 4] + 0 then
+    return -blocked, now, debt, rem, total, math.max(debt, until_ - now)
+  end
+  return 1, now, us, r, total, moves
 end
 
-local function take(key, o, at, us, rem)
-  local v = int(at + us)
-  if rem > 0 then v = v .. ' ' .. int(rem) .. ' ' .. ARGV[o + 5] end
-  call('SET', key, v, 'PX', millis(us + 1))
-  return at, us, rem, 0
+local function take(key, o, at, us, rem, total, moves)
+  local v, last = int(at + us), us + 1
+  if rem > 0 or moves ~= '' then v = v .. ' ' .. int(rem) .. ' ' .. ARGV[o + 5] .. moves end
+  if moves ~= '' then
+    local _, until_ = moved(at + us, moves)
+    last = math.max(last, until_ - now)
+  end
+  call('SET', key, v, 'PX', millis(last))
+  return at, us, rem, total
 end

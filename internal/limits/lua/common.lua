@@ -5,8 +5,9 @@ local function int(x) return string.format('%.0f', x) end
 -- millis is a TTL that ends no earlier than us from now: keys expire by a clock of whole milliseconds.
 local function millis(us) return int(math.ceil(us / 1000) + 1) end
 
+-- foreign raises a string: Redis before 7 does not know tables.
 local function foreign(key)
-  error({err = 'ERR the key holds something that is no state of this limit: ' .. key})
+  error('the key holds something that is no state of this limit: ' .. key, 0)
 end
 
 -- unblock takes a state apart into its body and when its block ends: 0 if there is none.

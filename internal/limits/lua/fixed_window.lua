@@ -11,9 +11,9 @@ local function check(key, o)
     local body, until_ = unblock(v)
     blocked = math.max(until_ - now, 0)
     count, ends = string.match(body, '^(%d+) (%d+)$')
-    if not count and string.find(body, '^%d+$') then -- a bare counter: its window is lost, so it gets one
-      count, ends = body, now + ARGV[o + 3]
-      call('SET', key, count .. ' ' .. int(ends), 'PX', millis(ends - now))
+    if not count and string.find(body, '^%d+$') then -- a bare counter, as of INCR: its window ends with its TTL
+      local ttl = call('PTTL', key)
+      count, ends = body, now + (ttl > 0 and ttl * 1000 or ARGV[o + 3])
     elseif not count and body ~= '' then
       foreign(key)
     end

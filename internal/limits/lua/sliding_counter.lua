@@ -1,7 +1,7 @@
 -- The sliding counter: "index current previous", index being that of the current window since 1970.
 -- ARGV: cost, n, window, -, -, penalty.
 
--- over compares a * b > c * d exactly for a, c < 2^31 and b, d < 2^45.
+-- over compares a * b > c * d exactly for a, c <= 2^30 and b, d < 2^45.
 local function over(a, b, c, d)
   local x, y = a * b, c * d
   if x < 9007199254740992 and y < 9007199254740992 then return x > y end
@@ -30,7 +30,8 @@ local function check(key, o)
   if stored > index then -- time does not run backwards
     index, at = stored, stored * window
   elseif stored == index - 1 then
-    current, previous = 0, current
+    previous = current -- in two steps: the Lua of the embedded server forgets current in one
+    current = 0
   elseif stored < index then
     current, previous = 0, 0
   end

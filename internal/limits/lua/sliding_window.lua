@@ -2,66 +2,63 @@
 -- hits of different calls have different times. A block is a first element of minus its end.
 -- ARGV: cost, n, window, -, -, penalty.
 
+local function element(key, i) return tonumber(call('LINDEX', key, i)) or foreign(key) end
+
 local function check(key, o)
   local cost, n, window = ARGV[o + 1] + 0, ARGV[o + 2] + 0, ARGV[o + 3] + 0
   local len = call('LLEN', key)
   if len == 0 then return 1, now, 0, 0, 0, 0 end
-  local first = call('LINDEX', key, 0) + 0
-  local drop, blocked = 0, 0
+  local first, drop, blocked = element(key, 0), 0, 0
   if first < 0 then
     drop, blocked = 1, math.max(-first - now, 0)
-    if len == 1 then
-      if blocked > 0 then return -blocked, now, 0, 0, 0 end
-      return 1, now, 0, 0, 0, 1
-    end
-    first = call('LINDEX', key, 1) + 0
+    if len > 1 then first = element(key, 1) end
   end
-  local last = call('LINDEX', key, -1) + 0
-  local at = now
-  if at < last then at = last end -- time does not run backwards
-  if first <= at - window then
+  -- All before the edge have left. If the clock is behind the last hit, that counts, as all inside do.
+  local edge = now - window
+  if drop < len and first <= edge then
     -- Find the first hit inside the window: in steps that double, then by halves.
-    local edge, low, step = at - window, drop, 1
-    while low + step < len and call('LINDEX', key, low + step) + 0 <= edge do
+    local low, step = drop, 1
+    while low + step < len and element(key, low + step) <= edge do
       low = low + step
       step = step * 2
     end
     local high = math.min(low + step, len)
     while high - low > 1 do
       local mid = math.floor((low + high) / 2)
-      if call('LINDEX', key, mid) + 0 <= edge then low = mid else high = mid end
+      if element(key, mid) <= edge then low = mid else high = mid end
     end
     drop = high
   end
-  local live = len - drop
+  local live, last = len - drop, 0
+  if live > 0 then last = element(key, -1) end
   if live + cost <= n then
     if blocked > 0 then return -blocked, now, live, last, 0 end
-    return 1, at, live, last, 0, drop
+    return 1, now, live, last, 0, drop
   end
   -- It fits when the one has left that leaves n - cost behind it.
-  return -blocked, now, live, last, call('LINDEX', key, drop + live + cost - n - 1) + 0
+  return -blocked, now, live, last, element(key, drop + live + cost - n - 1)
 end
 
 local function take(key, o, at, live, last, _, drop)
   local cost, window = ARGV[o + 1] + 0, ARGV[o + 3] + 0
-  if at <= last then at = last + 1 end
+  local stamp = math.max(at, last + 1)
   if drop > 0 then call('LTRIM', key, drop, -1) end
-  local stamp = int(at)
+  local text = int(stamp)
   if cost == 1 then
-    call('RPUSH', key, stamp)
+    call('RPUSH', key, text)
   else
     local chunk = {}
-    for i = 1, math.min(cost, 1000) do chunk[i] = stamp end
-    for i = 1, math.floor(cost / 1000) do call('RPUSH', key, unpack(chunk)) end
+    for i = 1, math.min(cost, 1000) do chunk[i] = text end
+    for _ = 1, math.floor(cost / 1000) do call('RPUSH', key, unpack(chunk)) end
     if cost % 1000 > 0 then call('RPUSH', key, unpack(chunk, 1, cost % 1000)) end
   end
-  call('PEXPIRE', key, millis(at + window - now))
-  return now, live + cost, at, 0
+  call('PEXPIRE', key, millis(stamp + window - now))
+  return at, live + cost, stamp, 0
 end
 
 local function block(key, until_)
   local first = call('LINDEX', key, 0)
-  if first and first + 0 < 0 then
+  if first and (tonumber(first) or foreign(key)) < 0 then
     call('LSET', key, 0, int(-until_))
   else
     call('LPUSH', key, int(-until_))
