@@ -49,6 +49,7 @@ type probe func(ctx context.Context, d time.Duration) (sample, error)
 
 // sample is one measurement. What does not apply is zero.
 type sample struct {
+	calls       float64
 	opsPerS     float64
 	p50, p99    time.Duration
 	allocsPerOp float64
@@ -71,6 +72,7 @@ func areas(scanKeys int) []area {
 		zsetArea(),
 		listArea(),
 		geoArea(),
+		rateLimitArea(),
 		scanArea(scanKeys),
 	}
 }

@@ -117,7 +117,7 @@ func TestTimesOfProcessors(t *testing.T) {
 		t.Errorf("busyTicks: %v, %v", got, err)
 	}
 	process := "42 (a) b (c)) S 1 42 42 0 -1 4194560 100 0 0 0 30 12 5 6 20 0 1 0 100 0 0\n"
-	if got, err := processTicks(process); err != nil || got != 42 {
+	if got, err := processTicks(process); err != nil || got != 30+12+5+6 {
 		t.Errorf("processTicks: %v, %v", got, err)
 	}
 	for _, text := range []string{"", "cpu", "cpu a b c d e f g h i", "intr 1 2 3 4 5 6 7 8 9"} {

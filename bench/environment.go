@@ -18,6 +18,10 @@ func peerModules() []string {
 		"github.com/redis/go-redis/v9",
 		"github.com/goccy/go-json",
 		"github.com/vmihailenco/msgpack/v5",
+		"github.com/go-redis/redis_rate/v10",
+		"github.com/throttled/throttled/v2",
+		"github.com/ulule/limiter/v3",
+		"github.com/redis/rueidis/rueidislimiter",
 	}
 }
 

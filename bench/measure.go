@@ -74,6 +74,7 @@ func measureWhile(ctx context.Context, goroutines int, op func(ctx context.Conte
 	}
 	n := float64(h.total)
 	return sample{
+		calls:       n,
 		opsPerS:     n / elapsed.Seconds(),
 		p50:         h.quantile(0.50),
 		p99:         h.quantile(0.99),

@@ -59,14 +59,15 @@ func busyTicks(stat string) (float64, error) {
 	return sum(f[1], f[2], f[3], f[8])
 }
 
-// processTicks reads utime and stime of /proc/PID/stat. They come after the name, which may contain anything.
+// processTicks reads utime, stime, cutime and cstime of /proc/PID/stat: the last two are those of children that have
+// ended. They come after the name, which may contain anything.
 func processTicks(stat string) (float64, error) {
 	_, rest, _ := strings.Cut(stat[max(strings.LastIndexByte(stat, ')'), 0):], " ")
 	f := strings.Fields(rest) // from the third field on
-	if len(f) < 13 {
+	if len(f) < 15 {
 		return 0, fmt.Errorf("malformed line %q", stat)
 	}
-	return sum(f[11], f[12])
+	return sum(f[11:15]...)
 }
 
 func sum(numbers ...string) (total float64, err error) {

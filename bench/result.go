@@ -153,8 +153,10 @@ func summarize(r row, samples, base []sample) row {
 	r.AllocsPerOp = rounded(medianOf(samples, func(s sample) float64 { return s.allocsPerOp }))
 	r.BytesPerOp = rounded(medianOf(samples, func(s sample) float64 { return s.bytesPerOp }))
 	r.Value = rounded(medianOf(samples, func(s sample) float64 { return s.value }))
-	r.Unit = samples[0].unit
 	for _, s := range samples {
+		if r.Unit == "" && r.Value != 0 {
+			r.Unit = s.unit
+		}
 		if s.others > tooLoud {
 			r.Disturbed++
 		}

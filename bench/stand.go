@@ -63,11 +63,16 @@ func (s *stand) goRedis(opt redis.Options) *redis.Client {
 // withGoRedis are the two rows of go-redis that most operations have: as it is by default, and with a
 // connection for every caller.
 func withGoRedis(setup func(ctx context.Context, s *stand, c *redis.Client) (probe, error)) []subject {
+	return onGoRedis("go-redis", setup)
+}
+
+// onGoRedis are these two rows of a library that works on go-redis.
+func onGoRedis(name string, setup func(ctx context.Context, s *stand, c *redis.Client) (probe, error)) []subject {
 	return []subject{
-		{"go-redis", func(ctx context.Context, s *stand) (probe, error) {
+		{name, func(ctx context.Context, s *stand) (probe, error) {
 			return setup(ctx, s, s.goRedis(redis.Options{}))
 		}},
-		{"go-redis, pool = goroutines", func(ctx context.Context, s *stand) (probe, error) {
+		{name + ", pool = goroutines", func(ctx context.Context, s *stand) (probe, error) {
 			return setup(ctx, s, s.goRedis(redis.Options{PoolSize: s.goroutines}))
 		}},
 	}
