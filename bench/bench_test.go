@@ -232,6 +232,15 @@ func TestResultsOfOtherAreasStayIfNothingElseChanged(t *testing.T) {
 	if got := fresh.over(old, order).Rows; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	fresh.Environment.Peers = map[string]string{"m": "v1", "more": "v1"}
+	if got := fresh.over(old, order); !slices.Equal(got.Rows, want) || !reflect.DeepEqual(got.Environment, fresh.Environment) {
+		t.Errorf("with one more peer: %v", got)
+	}
+	old.Environment.Go = "go1.25"
+	if got := fresh.over(old, order).Rows; !slices.Equal(got, fresh.Rows) {
+		t.Errorf("with another Go: %v", got)
+	}
+	old.Environment = fresh.Environment
 	old.Environment.Peers = map[string]string{"m": "v2"}
 	if got := fresh.over(old, order).Rows; !slices.Equal(got, fresh.Rows) {
 		t.Errorf("with another peer's version: %v", got)

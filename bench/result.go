@@ -58,9 +58,16 @@ type environment struct {
 }
 
 // over returns the report with old's rows of areas that the report has none of. It has none of them if they
-// were measured in another environment.
+// were measured in another environment. One with more peers is not another: they have no part in old's rows.
 func (r report) over(old report, order []area) report {
-	if !reflect.DeepEqual(r.Environment, old.Environment) {
+	before, now := old.Environment, r.Environment
+	for module, version := range before.Peers {
+		if now.Peers[module] != version {
+			return r
+		}
+	}
+	before.Peers, now.Peers = nil, nil
+	if !reflect.DeepEqual(before, now) {
 		return r
 	}
 	out := report{Environment: r.Environment}
