@@ -183,7 +183,7 @@ func (l *Limiter) AllowAllN(ctx context.Context, key string, cost int, all ...Li
 	}
 	each, now := make([]Result, len(all)), time.Now()
 	for i, limit := range all {
-		each[i], _ = limit.result(key, int64(cost), replies[i], true, now)
+		each[i], _ = limit.result(key, int64(cost), replies[i], took(replies, i), now)
 	}
 	return l.together(ctx, each, fromServer), nil
 }
@@ -341,14 +341,14 @@ func (l *Limiter) each(ctx context.Context, op, key string, all []Limit, do func
 	return opError(op, key, err)
 }
 
-// Refund gives back what results took, and only that: of a result that refused, was Degraded or was refunded before, nothing, and
-// nothing that has run out since. Of a bucket it is the part of the cost that has not refilled yet; and while
+// Refund gives back what results took, and only that: nothing of one that refused, only peeked, was Degraded or was refunded
+// before, and nothing that has run out since. Of a bucket it is the part of the cost that has not refilled yet; and while
 // reservations wait behind it, less the cost of those. It may be repeated after any error.
 func (l *Limiter) Refund(ctx context.Context, results ...Result) error {
 	const op = "ratelimit.Refund"
 	var errs []error
 	for _, r := range results {
-		if !r.Allowed || r.Degraded || r.limit == nil {
+		if !r.Allowed || r.Degraded || r.cost == 0 {
 			continue
 		}
 		key := l.cfg.Keys.RateLimit(r.limit.spec.Name(), r.key)

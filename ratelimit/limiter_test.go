@@ -252,6 +252,9 @@ func TestAllowAllTakesFromAllOrFromNone(t *testing.T) {
 			if res := ok[ratelimit.Result](t)(l.Peek(ctx, key, limit)); res.Remaining != want {
 				t.Errorf("%v has %d left, want %d", limit, res.Remaining, want)
 			}
+			if said := res.Each[i].Remaining; said != want {
+				t.Errorf("the refusal says that %v has %d left, want %d", limit, said, want)
+			}
 		}
 		before := ok[ratelimit.AllResult](t)(l.AllowAllN(ctx, key, 2, all[1:]...))
 		if err := l.Refund(ctx, before.Each...); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -46,9 +47,9 @@ type outage struct {
 	policy Outage
 	store  *limits.Store // of FailLocal
 
-	failures atomic.Int32          // in a row
-	until    atomic.Int64          // unix nanoseconds; no question before that
-	last     atomic.Pointer[error] // what to say in the meantime
+	failures atomic.Int32              // in a row
+	until    atomic.Pointer[time.Time] // no question before that
+	last     atomic.Pointer[error]     // what to say in the meantime
 }
 
 // mayAsk reports whether to try the server.
@@ -57,8 +58,11 @@ func (o *outage) mayAsk() bool {
 		return true
 	}
 	until, now := o.until.Load(), time.Now()
-	// Who gets to put it off is the one to try.
-	return now.UnixNano() >= until && o.until.CompareAndSwap(until, now.Add(pause()).UnixNano())
+	if until != nil && now.Before(*until) {
+		return false
+	}
+	next := now.Add(pause())
+	return o.until.CompareAndSwap(until, &next) // who gets to put it off is the one to try
 }
 
 func (o *outage) succeeded() {
@@ -75,7 +79,8 @@ func (o *outage) failed(err error) {
 	last := error(said)
 	o.last.Store(&last)
 	if o.failures.Add(1) == breakAfter {
-		o.until.Store(time.Now().Add(pause()).UnixNano())
+		until := time.Now().Add(pause())
+		o.until.Store(&until)
 	}
 }
 
@@ -87,22 +92,33 @@ func (l *Limiter) ask(ctx context.Context, question func(ctx context.Context) er
 		return *l.outage.last.Load()
 	}
 	err := question(l.bound.context(ctx))
-	if err == nil || !rediskit.IsUnavailable(err) {
+	switch {
+	case err == nil:
 		l.outage.succeeded()
-	} else if ctx.Err() == nil {
+	case ended(ctx) != nil: // which says nothing about the server
+	case rediskit.IsUnavailable(err):
 		l.outage.failed(err)
+	default:
+		l.outage.succeeded()
 	}
 	return err
 }
 
-// firstOutage is what to count of questions that were sent together.
-func firstOutage(errs []error) error {
-	for _, err := range errs {
-		if err != nil && rediskit.IsUnavailable(err) {
-			return err
-		}
+// ended is ctx.Err, also where the client library has noticed the deadline before the context did.
+func ended(ctx context.Context) error {
+	if d, ok := ctx.Deadline(); ok && ctx.Err() == nil && !time.Now().Before(d) {
+		return context.DeadlineExceeded
 	}
-	return nil
+	return ctx.Err()
+}
+
+// firstOutage is what to count of questions that were sent together: nothing if one was answered, for that a master of a
+// cluster is away is no reason to leave the others alone.
+func firstOutage(errs []error) error {
+	if slices.Contains(errs, nil) {
+		return nil
+	}
+	return errs[0]
 }
 
 // fallback answers in place of the server, or returns why nobody does.
@@ -117,9 +133,9 @@ func (l *Limiter) fallbackAll(ctx context.Context, op, key string, calls []limit
 		each[i] = Result{Limit: limit.Permits(), ResetAt: now, Degraded: true, key: key, limit: limit.limit, cost: calls[i].Cost}
 	}
 	switch {
-	case ctx.Err() != nil:
-		if !errors.Is(err, ctx.Err()) {
-			err = fmt.Errorf("%w, after %w", ctx.Err(), err)
+	case ended(ctx) != nil:
+		if end := ended(ctx); !errors.Is(err, end) {
+			err = fmt.Errorf("%w, after %w", end, err)
 		}
 	case !rediskit.IsUnavailable(err), l.outage.policy == FailClosed:
 	case l.outage.policy == failOpen:
@@ -133,8 +149,9 @@ func (l *Limiter) fallbackAll(ctx context.Context, op, key string, calls []limit
 			share := c.Limit.Share(int(l.outage.policy))
 			local[i] = limits.Call{Limit: share, Key: c.Key, Cost: min(c.Cost, share.Permits)}
 		}
-		for i, reply := range l.outage.store.AllowAll(now.UnixMicro(), local) {
-			r, _ := of(local[i].Limit).result(key, local[i].Cost, reply, true, now)
+		replies := l.outage.store.AllowAll(now.UnixMicro(), local)
+		for i, reply := range replies {
+			r, _ := of(local[i].Limit).result(key, local[i].Cost, reply, took(replies, i), now)
 			r.Degraded, r.limit = true, all[i].limit
 			each[i] = r
 		}

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tickettoken/rediskit/internal/limits"
@@ -62,6 +63,9 @@ var ErrNever = limits.ErrNever
 // result makes a Result of a decision that was made now.
 func (l *limit) result(key string, cost int64, r limits.Reply, took bool, now time.Time) (Result, limits.Decision) {
 	d := l.spec.Decide(r, cost, took)
+	if !took {
+		cost = 0 // for Refund
+	}
 	return Result{
 		Allowed:    d.Allowed,
 		Limit:      int(l.spec.Permits),
@@ -73,6 +77,12 @@ func (l *limit) result(key string, cost int64, r limits.Reply, took bool, now ti
 		cost:       cost,
 		reply:      r,
 	}, d
+}
+
+// took reports whether the cost of call i was taken, or refused. A limit that was no obstacle where another was answers as
+// to [Limiter.Peek].
+func took(replies []limits.Reply, i int) bool {
+	return replies[i].Verdict != 1 || !slices.ContainsFunc(replies, func(r limits.Reply) bool { return r.Verdict != 1 })
 }
 
 func roundUp(d time.Duration) time.Duration {
