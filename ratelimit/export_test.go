@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tickettoken/rediskit/internal/limits"
+	"github.com/tickettoken/rediskit/keys"
 )
 
 // ServerReply is what the server said, with its time.
@@ -17,3 +18,8 @@ func (r Result) At(now time.Time) Result {
 
 // ErrOpen is the error of the circuit breaker.
 var ErrOpen = errOpen
+
+// StateKey is where the state of a limit on a key is.
+func StateKey(b keys.Builder, key string, limit Limit) string {
+	return b.RateLimit(limit.spec.Name(), key).String()
+}

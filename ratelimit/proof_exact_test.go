@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +70,7 @@ func wantAnswers(t testing.TB, r report) {
 
 // In what the processes heard there is no window with more than the limit, and no refusal without need.
 func TestSoakProcessesThatHammerOneKeyShareEachLimitExactly(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []rediskittest.Kind{rediskittest.OnSingle, rediskittest.OnSentinel, rediskittest.OnCluster} {
 		t.Run(string(kind), func(t *testing.T) {
 			at, all := shared(t, kind), hammered(t)
@@ -89,6 +89,7 @@ func TestSoakProcessesThatHammerOneKeyShareEachLimitExactly(t *testing.T) {
 
 // What was taken and not given back never exceeds the limit, however much is given back meanwhile.
 func TestSoakRefundsOfManyProcessesNeverAdmitMore(t *testing.T) {
+	t.Parallel()
 	at, all := shared(t, rediskittest.OnCluster), hammered(t)
 	for range soak.Scale() {
 		const span = 800 * time.Millisecond
@@ -135,6 +136,7 @@ func stateNames(t testing.TB, cl *redistest.Cluster, slot int) []string {
 }
 
 func TestSoakTheLimitsHoldWhileTheirSlotMovesBackAndForth(t *testing.T) {
+	t.Parallel()
 	cl, at := startCluster(t)
 	all := hammered(t)
 	for range soak.Scale() {
@@ -177,13 +179,14 @@ func startSentinel(t testing.TB) (*redistest.Sentinel, address) {
 // The log is a limit that is never reached, decided together with the one that is: it has the times of all permits
 // that the primary knows of, and so, after a failover, tells which ones replication lost.
 func TestSoakAFailoverLosesNoMoreThanReplicationDoes(t *testing.T) {
+	t.Parallel()
 	limit, log := ratelimit.SlidingWindow(300, 300*time.Millisecond), ratelimit.SlidingWindow(1_000_000, 24*time.Hour)
 	all := []ratelimit.Limit{limit, log}
 	set, at := startSentinel(t)
 	for round := range soak.Scale() {
 		check(t, set.WaitOK())
 		o := orders{Redis: at, Namespace: newNamespace(t, at), Key: "hot", Limits: all, Together: true}
-		state := logName(o, log)
+		state := ratelimit.StateKey(keys.MustNew(o.Namespace), o.Key, log)
 		f := launch(t, processes, o)
 		goesOn := func() {
 			t.Helper()
@@ -211,11 +214,6 @@ func TestSoakAFailoverLosesNoMoreThanReplicationDoes(t *testing.T) {
 		r := f.wait()
 		check(t, lostNoMore(t, limit, r, logged(t, set, state)))
 	}
-}
-
-func logName(o orders, log ratelimit.Limit) string {
-	_, window, _ := strings.Cut(log.String(), "/")
-	return string(keys.MustNew(o.Namespace).RateLimit("sw."+window, o.Key))
 }
 
 // logged are the times in a log on the primary of the moment.

@@ -221,16 +221,9 @@ func (h history) byTime() []record {
 	all := slices.Concat(h.took, h.refused)
 	slices.SortFunc(all, func(a, b record) int {
 		return cmp.Or(cmp.Compare(a.Reply.At, b.Reply.At), cmp.Compare(a.Reply.A, b.Reply.A), cmp.Compare(a.Reply.B, b.Reply.B),
-			-cmp.Compare(count(a.Took), count(b.Took)))
+			-cmp.Compare(btoi(a.Took), btoi(b.Took)))
 	})
 	return all
-}
-
-func count(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // bucketBound checks that in no time t more was allowed than the bucket holds and what ran into it.
