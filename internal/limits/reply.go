@@ -18,6 +18,7 @@ type Reply struct {
 	//	sliding counter   this window   the one before               index of this window
 	//	fixed window      hits          end of the window
 	//	buckets           debt, us      debt, rest of a microsecond  how far refunds have moved it, us
+	//	concurrency       leases held   refused: when one may fit    when the last lease ends
 	A, B, C int64
 }
 
@@ -54,6 +55,9 @@ func (s *Spec) Decide(r Reply, cost int64, took bool) Decision {
 		}
 	case SlidingCounter:
 		d.Remaining, wait, reset = s.counter(r, cost)
+	case Concurrency:
+		d.Remaining = s.Permits - r.A
+		wait, reset = r.B-r.At, r.C-r.At
 	case TokenBucket, GCRA:
 		debt := amount{r.A, r.B}
 		if d.Allowed && !took {

@@ -22,6 +22,8 @@ type Scripts struct {
 	allow, peek, refund, block [Concurrency]*script.Script // by kind
 
 	reserve, all *script.Script
+
+	concurrency concurrencyScripts
 }
 
 // Server decides on the server's clock.
@@ -56,6 +58,7 @@ func makeScripts(clock string) *Scripts {
 	}
 	s.reserve = script.New(deciding+source("bucket_state", "bucket", "string_block", "reserve"), script.Once)
 	s.all = script.New(every+source("all"), script.Once)
+	s.concurrency = makeConcurrencyScripts(begin)
 	return s
 }
 
@@ -124,8 +127,11 @@ func (s *Scripts) Allow(ctx context.Context, c *rediskit.Client, call Call) (Rep
 	return decode(s.allow[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, call.Limit.argsFor(call.Cost)[:argCode]))
 }
 
-// Peek is what Allow would decide.
+// Peek is what Allow, or Acquire, would decide.
 func (s *Scripts) Peek(ctx context.Context, c *rediskit.Client, call Call) (Reply, error) {
+	if call.Limit.Kind == Concurrency {
+		return s.Holders(ctx, c, call.Key, call.Limit.Permits)
+	}
 	return decode(s.peek[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, call.Limit.argsFor(call.Cost)[:argCode]))
 }
 
