@@ -53,6 +53,7 @@ type Limiter struct {
 	memo   *memo
 	bound  bound
 	outage outage
+	slots  slots
 	counts *counts
 }
 
@@ -271,14 +272,18 @@ func (l *Limiter) AllowMany(ctx context.Context, requests []Request) ([]Result, 
 	return results, errors.Join(errs...)
 }
 
-// Peek tells what [Limiter.Allow] would answer now, and takes nothing; Remaining is what there is before. It always asks the
-// server. In an outage it returns the error, whatever the policy.
+// Peek tells what [Limiter.Allow], or of a Concurrency limit [Limiter.Acquire], would answer now, and takes nothing; Remaining is
+// what there is before. It always asks the server. In an outage it returns the error, whatever the policy.
 func (l *Limiter) Peek(ctx context.Context, key string, limit Limit) (Result, error) {
 	const op = "ratelimit.Peek"
-	lim, err := l.check(ctx, key, limit, 1)
+	err := checkKey(key, limit)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return Result{}, opError(op, key, err)
 	}
+	lim := limit.limit
 	_, name := l.name(key, lim)
 	ctx = l.bound.context(ctx)
 	reply, err := l.run.Peek(ctx, l.client, limits.Call{Limit: lim.spec, Key: name, Cost: 1})
@@ -290,7 +295,8 @@ func (l *Limiter) Peek(ctx context.Context, key string, limit Limit) (Result, er
 }
 
 // Reset forgets what was taken of a key, and ends its block, for each of the limits. Other processes may believe a refusal that
-// they remember for up to a second more. It may be repeated after any error.
+// they remember for up to a second more. Of a Concurrency limit it takes all slots from their holders, who hear of it when they
+// next renew them. It may be repeated after any error.
 func (l *Limiter) Reset(ctx context.Context, key string, all ...Limit) error {
 	const op = "ratelimit.Reset"
 	return l.each(ctx, op, key, all, func(ctx context.Context, names []string) error {
@@ -306,11 +312,16 @@ func (l *Limiter) Reset(ctx context.Context, key string, all ...Limit) error {
 }
 
 // Block refuses a key for d by each of the limits, whatever is left of them, and may lengthen or shorten an earlier block. The
-// states go on in the meantime. [Limiter.Reset] ends it. It may be repeated after any error.
+// states go on in the meantime. [Limiter.Reset] ends it. A Concurrency limit has no block. It may be repeated after any error.
 func (l *Limiter) Block(ctx context.Context, key string, d time.Duration, all ...Limit) error {
 	const op = "ratelimit.Block"
 	if d < time.Millisecond || d > limits.MaxWindow {
 		return opError(op, key, fmt.Errorf("the duration is %v: want 1ms to %v", d, limits.MaxWindow))
+	}
+	for _, limit := range all {
+		if limit.IsConcurrency() {
+			return opError(op, key, fmt.Errorf("%v has no block", limit))
+		}
 	}
 	return l.each(ctx, op, key, all, func(ctx context.Context, names []string) error {
 		var errs []error
@@ -328,11 +339,13 @@ func (l *Limiter) each(ctx context.Context, op, key string, all []Limit, do func
 	}
 	names := make([]string, len(all))
 	for i, limit := range all {
-		lim, err := l.check(ctx, key, limit, 1)
-		if err != nil {
+		if err := checkKey(key, limit); err != nil {
 			return opError(op, key, err)
 		}
-		_, names[i] = l.name(key, lim)
+		_, names[i] = l.name(key, limit.limit)
+	}
+	if err := ctx.Err(); err != nil {
+		return opError(op, key, err)
 	}
 	err := do(ctx, names)
 	for _, limit := range all {
@@ -351,6 +364,10 @@ func (l *Limiter) Refund(ctx context.Context, results ...Result) error {
 		if !r.Allowed || r.Degraded || r.cost == 0 {
 			continue
 		}
+		if r.limit.spec.Kind == limits.Concurrency {
+			errs = append(errs, opError(op, r.key, errors.New("the result is that of a slot: want Slot.Release")))
+			continue
+		}
 		key := l.cfg.Keys.RateLimit(r.limit.spec.Name(), r.key)
 		marker := keys.Sub(key, "refunded", strconv.FormatInt(r.reply.At, 36)+"."+strconv.FormatInt(r.reply.A, 36)).String()
 		_, err := l.run.Refund(ctx, l.client, limits.Call{Limit: r.limit.spec, Key: key.String(), Cost: r.cost}, marker, r.reply)
@@ -362,11 +379,8 @@ func (l *Limiter) Refund(ctx context.Context, results ...Result) error {
 
 // check refuses what cannot be meant.
 func (l *Limiter) check(ctx context.Context, key string, limit Limit, cost int64) (*limit, error) {
-	if err := limit.Validate(); err != nil {
+	if err := checkKey(key, limit); err != nil {
 		return nil, err
-	}
-	if key == "" {
-		return nil, errors.New("empty key")
 	}
 	if limit.spec.Kind == limits.Concurrency {
 		return nil, fmt.Errorf("%v is a limit for Acquire", limit)
@@ -375,6 +389,16 @@ func (l *Limiter) check(ctx context.Context, key string, limit Limit, cost int64
 		return nil, err
 	}
 	return limit.limit, ctx.Err()
+}
+
+func checkKey(key string, limit Limit) error {
+	if err := limit.Validate(); err != nil {
+		return err
+	}
+	if key == "" {
+		return errors.New("empty key")
+	}
+	return nil
 }
 
 // name is the name of a state, and the note on it if notes are kept.
