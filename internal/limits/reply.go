@@ -33,8 +33,9 @@ type Decision struct {
 
 // Decide says what the reply to a call means. took is false if the call only peeked.
 func (s *Spec) Decide(r Reply, cost int64, took bool) Decision {
-	d := Decision{Allowed: r.Verdict == 1}
 	window := s.Window.Microseconds()
+	r, cost = s.sane(r), min(max(cost, 0), s.Permits)
+	d := Decision{Allowed: r.Verdict == 1}
 	var wait, reset, delay int64
 	switch s.Kind {
 	case SlidingWindow:
@@ -86,11 +87,27 @@ func (s *Spec) Decide(r Reply, cost int64, took bool) Decision {
 	return d
 }
 
+// sane is a reply as it is, unless somebody else wrote the state: then it is one that can be reckoned with.
+func (s *Spec) sane(r Reply) Reply {
+	const most = 1 << 53 // of what scripts reply
+	r.Verdict = min(max(r.Verdict, -most), 1)
+	for _, n := range []*int64{&r.At, &r.A, &r.B, &r.C} {
+		*n = min(max(*n, 0), most)
+	}
+	switch s.Kind {
+	case SlidingCounter:
+		r.C = min(r.C, most/s.Window.Microseconds())
+	case TokenBucket, GCRA:
+		r.B = min(r.B, s.Per-1)
+	}
+	return r
+}
+
 // counter reckons with the two windows of a sliding counter.
 func (s *Spec) counter(r Reply, cost int64) (remaining, wait, reset int64) {
 	window, current, previous := s.Window.Microseconds(), r.A, r.B
 	at := max(r.At, r.C*window) // the clock may be behind the state
-	left := window - (at - r.C*window)
+	left := max(window-(at-r.C*window), 0)
 	remaining = s.Permits - current - mulDivUp(previous, left, window)
 	switch {
 	case current > 0:
@@ -104,7 +121,13 @@ func (s *Spec) counter(r Reply, cost int64) (remaining, wait, reset int64) {
 	case previous > 0: // as soon as previous·(window-elapsed) is no more than (free-current)·window
 		wait = max(left-mulDiv(free-current, window, previous), 0)
 	}
-	return remaining, wait + at - r.At, reset + at - r.At
+	if wait > 0 {
+		wait += at - r.At
+	}
+	if reset > 0 {
+		reset += at - r.At
+	}
+	return remaining, wait, reset
 }
 
 // over is a·b > c·d.

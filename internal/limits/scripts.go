@@ -174,8 +174,9 @@ func (s *Scripts) AllowEach(ctx context.Context, c *rediskit.Client, calls []Cal
 }
 
 // Refund gives back what a call took, given its reply, and reports whether anything came back. marker is a
-// key in the slot of the state that no other call of the same state has. It may be repeated. Of a reply that
-// only peeked, or that was allowed among others that were not, it must not be called.
+// key in the slot of the state that no other call of the same state has. It may be repeated: of a sliding
+// window, unless the clock went back to the time of the call. Of a reply that only peeked, or that was allowed among others
+// that were not, it must not be called. A refund from before a Reset may give back what others took after it.
 func (s *Scripts) Refund(ctx context.Context, c *rediskit.Client, call Call, marker string, r Reply) (bool, error) {
 	if r.Verdict != 1 {
 		return false, nil

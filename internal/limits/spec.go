@@ -90,8 +90,7 @@ func New(kind Kind, permits int64, per int64, window, penalty time.Duration) (*S
 		return nil, fmt.Errorf("penalty is %v: want 1ms to %v", penalty, MaxWindow)
 	}
 	if kind == GCRA || kind == TokenBucket {
-		us, _ := bits.Mul64(uint64(permits), uint64(window.Microseconds()))
-		if us >= uint64(per) || s.cost(permits).us > maxFill.Microseconds() {
+		if over(permits, window.Microseconds(), per, maxFill.Microseconds()) {
 			return nil, fmt.Errorf("%s is %d: at this rate it takes more than 10 years to fill", what, permits)
 		}
 		s.full = s.cost(permits)
@@ -106,14 +105,22 @@ func PerSecond(rate float64) (per int64, window time.Duration, err error) {
 	if !(rate >= 1e-6 && rate <= MaxPermits) { // also NaN
 		return 0, 0, fmt.Errorf("perSecond is %v: want 1e-06 to %d", rate, MaxPermits)
 	}
-	// A float is taken for the fraction it prints as: 0.1 for one in ten seconds, 1.0/3 for one in three. The
-	// convergents of its continued fraction find it if there is one with a denominator up to a million; else the
-	// rate is rounded down to millionths, so that the limit is never looser than it was said to be.
+	// A float is taken for the number it prints as, of up to six places, or for the fraction: 0.1 for one in ten
+	// seconds, 1.0/3 for one in three. The convergents of its continued fraction find it if there is one with a
+	// denominator up to a million; else the rate is rounded down to millionths, so that the limit is never looser
+	// than it was said to be.
+	const million = 1_000_000
+	if n := math.Round(rate * million); n/million == rate {
+		return Rate(int64(n), million*time.Second)
+	}
 	p0, q0, p, q, x := int64(1), int64(0), int64(rate), int64(1), rate
 	for float64(p)/float64(q) != rate {
 		x = 1 / (x - math.Trunc(x))
-		if !(x <= float64(1_000_000/q)) { // the next denominator would be larger
-			p, q = int64(rate*1_000_000), 1_000_000
+		if !(x <= float64(million/q)) { // the next denominator would be larger
+			p, q = int64(rate*million), million
+			if float64(p)/million > rate {
+				p--
+			}
 			break
 		}
 		a := int64(x)

@@ -119,7 +119,7 @@ func parseCount(s string) (int64, error) {
 }
 
 func parseDuration(s string) (time.Duration, error) {
-	if s != "" && (s[0] < '0' || s[0] > '9') {
+	if s != "" && (s[0] >= 'a' && s[0] <= 'z' || s[0] > '~') { // a unit, perhaps of µ
 		s = "1" + s
 	}
 	d, err := time.ParseDuration(s)
