@@ -82,6 +82,7 @@ func freeze(t testing.TB, c *rediskit.Client, expiring bool) *frozen {
 		source = strings.ReplaceAll(source, "EXPIRING", "false")
 	}
 	f.Scripts = makeScripts(source)
+	t.Cleanup(func() { remove(t, c, key) })
 	return f
 }
 

@@ -34,9 +34,10 @@ func NewStore(most int) *Store {
 func (s *Store) Allow(now int64, call Call) Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.find(call.Key, call.Limit.Kind).check(now, call, 0)
+	st := s.find(call.Key, call.Limit.Kind)
+	r := st.check(now, call, 0)
 	if r.Verdict == 1 {
-		return s.take(now, call, r)
+		return s.take(now, call, st, r)
 	}
 	s.refuse(now, call, r)
 	return r
@@ -54,7 +55,7 @@ func (s *Store) AllowAll(now int64, calls []Call) []Reply {
 	for i, call := range calls {
 		switch {
 		case all:
-			replies[i] = s.take(now, call, replies[i])
+			replies[i] = s.take(now, call, s.find(call.Key, call.Limit.Kind), replies[i])
 		case replies[i].Verdict != 1:
 			s.refuse(now, call, replies[i])
 		}
@@ -73,9 +74,10 @@ func (s *Store) Peek(now int64, call Call) Reply {
 func (s *Store) Reserve(now int64, call Call, ahead time.Duration) Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.find(call.Key, call.Limit.Kind).check(now, call, ahead.Microseconds())
+	st := s.find(call.Key, call.Limit.Kind)
+	r := st.check(now, call, ahead.Microseconds())
 	if r.Verdict == 1 {
-		return s.take(now, call, r)
+		return s.take(now, call, st, r)
 	}
 	s.refuse(now, call, r)
 	return r
@@ -154,8 +156,10 @@ func (s *Store) Len() int {
 	return len(s.all)
 }
 
-func (s *Store) take(now int64, call Call, r Reply) Reply {
-	st := s.make(now, call.Key, call.Limit.Kind)
+func (s *Store) take(now int64, call Call, st *state, r Reply) Reply {
+	if st == &s.none {
+		st = s.make(now, call.Key, call.Limit.Kind)
+	}
 	st.blocked = 0 // or it would not have been allowed
 	return st.take(now, call, r)
 }
