@@ -514,30 +514,30 @@ func TestACallThatIsCancelledOnItsWayStillTellsWhatItTook(t *testing.T) {
 }
 
 func TestACancelledCallWithoutAReplySaysThatItMayHaveTakenItsPermit(t *testing.T) {
-	for name, end := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-		"cancel": context.WithCancel,
-		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 50*time.Millisecond)
+	for want, begin := range map[error]func(context.Context) (context.Context, context.CancelFunc){
+		context.Canceled: context.WithCancel,
+		context.DeadlineExceeded: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 100*time.Millisecond)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(want.Error(), func(t *testing.T) {
 			_, proxy, through, around := faulty(t)
 			broken, sound := askers(t, through, around, ratelimit.Config{OnOutage: ratelimit.FailOpen(), Timeout: 500 * time.Millisecond})
 			limit := ratelimit.SlidingWindow(10, time.Hour)
 			check(t, errorOf(broken.Allow(t.Context(), "k", limit)))
 			proxy.BlackHoleReplies()
-			ctx, cancel := end(t.Context())
+			ctx, cancel := begin(t.Context())
 			defer cancel()
 			go func() {
 				for taken(t, sound, "k", limit) < 2 && ctx.Err() == nil {
 				}
-				if name == "cancel" {
+				if want == context.Canceled {
 					cancel()
 				}
 			}()
 			within(t, func() {
 				r, err := broken.Allow(ctx, "k", limit)
-				if !errors.Is(err, ctx.Err()) || !rediskit.MayHaveApplied(err) || r.Allowed {
+				if !errors.Is(err, want) || !rediskit.MayHaveApplied(err) || r.Allowed {
 					t.Errorf("%+v, %v", r, err)
 				}
 			})

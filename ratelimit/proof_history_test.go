@@ -116,17 +116,12 @@ func (h history) slidingWindow() (wrong []string) {
 			wrong = append(wrong, say(rec, "another call has this time"))
 		}
 		own[rec.Reply.B] = true
-		at := rec.Reply.B
-		if at > rec.Reply.At { // one after the last, which is what time it was
-			at--
-		}
-		if got := inside(at-window, rec.Reply.B); got > rec.Reply.A || h.complete && got < rec.Reply.A {
+		if got := inside(rec.Reply.At-window, rec.Reply.B); got > rec.Reply.A || h.complete && got < rec.Reply.A {
 			wrong = append(wrong, say(rec, "%d permits in its window", got))
 		}
 	}
 	for _, rec := range h.refused {
-		at := max(rec.Reply.At, rec.Reply.B)
-		got := inside(at-window, at)
+		got := inside(rec.Reply.At-window, max(rec.Reply.At, rec.Reply.B))
 		if rec.Reply.A+rec.Cost <= n || got > rec.Reply.A || h.complete && got < rec.Reply.A {
 			wrong = append(wrong, say(rec, "refused with %d permits in its window", got))
 		}
