@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ var files embed.FS
 type Scripts struct {
 	allow, peek, refund, block [Concurrency]*script.Script // by kind
 
-	reserve, all *script.Script
+	all *script.Script
 
 	concurrency concurrencyScripts
 }
@@ -30,36 +31,51 @@ type Scripts struct {
 var Server = makeScripts(source("clock"))
 
 // makeScripts composes the scripts with a beginning that tells the time. Tests have another one.
+//
+// What an algorithm checks, takes and blocks with are no functions but texts, which stand in place of a word in capitals:
+// a script is run so often that making its functions would be a quarter of its work.
 func makeScripts(clock string) *Scripts {
 	begin := clock + source("common")
-	deciding := begin + source("refuse")
 	refunding := begin + source("refund")
-	every := deciding + "local algorithms = {}\n"
+	state := source("bucket_state")
+	every := ""
 	s := &Scripts{}
 	for _, of := range []struct {
-		algorithm, refund string
-		kinds             []Kind
+		check, take, block, refund string
+		kinds                      []Kind
 	}{
-		{source("sliding_window"), source("refund_sliding_window"), []Kind{SlidingWindow}},
-		{source("sliding_counter", "string_block"), refunding + source("refund_sliding_counter"), []Kind{SlidingCounter}},
-		{source("fixed_window", "string_block"), refunding + source("refund_fixed_window"), []Kind{FixedWindow}},
-		{source("bucket_state", "bucket", "string_block"), refunding + source("bucket_state", "refund_bucket"), []Kind{TokenBucket, GCRA}},
+		{source("sliding_window"), source("sliding_window_take"), source("block_list"), source("refund_sliding_window"), []Kind{SlidingWindow}},
+		{source("sliding_counter_over", "sliding_counter"), source("sliding_counter_take"), source("block_string"), refunding + source("refund_sliding_counter"), []Kind{SlidingCounter}},
+		{source("fixed_window"), source("fixed_window_take"), source("block_string"), refunding + source("refund_fixed_window"), []Kind{FixedWindow}},
+		{fill(source("bucket"), "STATE", state), source("bucket_take"), source("block_string"), refunding + state + source("refund_bucket"), []Kind{TokenBucket, GCRA}},
 	} {
-		allow := script.New(deciding+of.algorithm+source("allow"), script.Once)
-		peek := script.New(begin+of.algorithm+source("peek"), script.Idempotent)
+		codes := ""
+		for _, k := range of.kinds {
+			codes += "'" + kinds[k].code + "', "
+		}
+		with := func(name string) string {
+			return fill(source(name), "REFUSE", source("refuse"), "CHECK", of.check, "TAKE", of.take, "BLOCK", of.block, "CODES", codes)
+		}
+		allow := script.New(begin+with("allow"), script.Once)
+		peek := script.New(begin+with("peek"), script.Idempotent)
 		refund := script.New(of.refund, script.Idempotent)
-		block := script.New(begin+of.algorithm+source("block"), script.Idempotent)
-		every += "do\n" + of.algorithm + "local algorithm = {check = check, take = take, block = block}\n"
+		block := script.New(begin+with("block"), script.Idempotent)
 		for _, k := range of.kinds {
 			s.allow[k], s.peek[k], s.refund[k], s.block[k] = allow, peek, refund, block
-			every += "algorithms['" + kinds[k].code + "'] = algorithm\n"
 		}
-		every += "end\n"
+		every += with("algorithm")
 	}
-	s.reserve = script.New(deciding+source("bucket_state", "bucket", "string_block", "reserve"), script.Once)
-	s.all = script.New(every+source("all"), script.Once)
+	s.all = script.New(begin+fill(source("all"), "ALGORITHMS", every), script.Once)
 	s.concurrency = makeConcurrencyScripts(begin)
 	return s
+}
+
+// fill puts texts in place of words, one after the other.
+func fill(text string, wordsAndTexts ...string) string {
+	for pair := range slices.Chunk(wordsAndTexts, 2) {
+		text = strings.ReplaceAll(text, pair[0], pair[1])
+	}
+	return text
 }
 
 func source(names ...string) string {
@@ -74,34 +90,38 @@ func source(names ...string) string {
 	return b.String()
 }
 
-// What a script gets of a limit: see the head of each algorithm.
+// arguments are what a script gets of a limit: see the head of each algorithm.
+type arguments [argCount]string
+
 const (
 	argCost    = 0
-	argCostRem = 1 // of a bucket
-	argLife    = 6
-	argCode    = 7 // for all.lua
+	argCostRem = 3 // of a bucket
+	argAhead   = 6
 	argCount   = 8
 )
 
-func (s *Spec) makeArgs() [argCount]string {
-	args := [argCount]string{"1", number(s.Permits), number(s.Window.Microseconds()), "0", "0", number(s.Penalty.Microseconds()),
-		number(s.Window.Microseconds()), kinds[s.Kind].code}
-	switch s.Kind {
-	case TokenBucket, GCRA:
+func (s *Spec) makeArgs() arguments {
+	args := arguments{"1", number(s.Permits), number(s.Window.Microseconds()), "0", "0", number(s.Penalty.Microseconds()), "0", kinds[s.Kind].code}
+	if s.Kind == TokenBucket || s.Kind == GCRA {
 		one := s.cost(1)
-		args[argCost], args[argCostRem] = number(one.us), number(one.rem)
-		args[2], args[3], args[4] = number(s.full.us), number(s.full.rem), number(s.Per)
-		args[argLife] = number(s.full.us + 1)
-	case SlidingCounter:
-		args[argLife] = number(2 * s.Window.Microseconds())
+		args[argCost], args[1], args[2] = number(one.us), number(s.full.us), number(s.Per)
+		args[argCostRem], args[4] = number(one.rem), number(s.full.rem)
 	}
 	return args
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
+func numbers(of ...int64) []string {
+	texts := make([]string, len(of))
+	for i, n := range of {
+		texts[i] = number(n)
+	}
+	return texts
+}
+
 // argsFor are the arguments for a cost. They are not to be changed.
-func (s *Spec) argsFor(cost int64) *[argCount]string {
+func (s *Spec) argsFor(cost int64) *arguments {
 	if cost == 1 {
 		return &s.args
 	}
@@ -115,6 +135,27 @@ func (s *Spec) argsFor(cost int64) *[argCount]string {
 	return &args
 }
 
+// one are those for a script of one algorithm. Most of the time all from the fourth on are zeros; what an argument
+// costs the server is no little part of what the script does.
+func (a *arguments) one() []string {
+	n := argCount - 1
+	for a[n-1] == "0" {
+		n--
+	}
+	return a[:n]
+}
+
+// life is how long the state of a key may make a difference, in microseconds.
+func (s *Spec) life() int64 {
+	switch s.Kind {
+	case TokenBucket, GCRA:
+		return s.full.us + 1
+	case SlidingCounter:
+		return 2 * s.Window.Microseconds()
+	}
+	return s.Window.Microseconds()
+}
+
 // Call is one decision among several: Limit on the state at Key.
 type Call struct {
 	Limit *Spec
@@ -124,7 +165,7 @@ type Call struct {
 
 // Allow takes cost permits if they are there.
 func (s *Scripts) Allow(ctx context.Context, c *rediskit.Client, call Call) (Reply, error) {
-	return decode(s.allow[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, call.Limit.argsFor(call.Cost)[:argCode]))
+	return decode(s.allow[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, call.Limit.argsFor(call.Cost).one()))
 }
 
 // Peek is what Allow, or Acquire, would decide.
@@ -132,14 +173,14 @@ func (s *Scripts) Peek(ctx context.Context, c *rediskit.Client, call Call) (Repl
 	if call.Limit.Kind == Concurrency {
 		return s.Holders(ctx, c, call.Key, call.Limit.Permits)
 	}
-	return decode(s.peek[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, call.Limit.argsFor(call.Cost)[:argCode]))
+	return decode(s.peek[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, call.Limit.argsFor(call.Cost).one()))
 }
 
 // Reserve takes permits of a bucket that will be there within ahead.
 func (s *Scripts) Reserve(ctx context.Context, c *rediskit.Client, call Call, ahead time.Duration) (Reply, error) {
 	args := *call.Limit.argsFor(call.Cost)
-	args[argCode] = number(ahead.Microseconds())
-	return decode(s.reserve.Exec(ctx, c, []string{call.Key}, args[:]))
+	args[argAhead] = number(ahead.Microseconds())
+	return decode(s.allow[call.Limit.Kind].Exec(ctx, c, []string{call.Key}, args.one()))
 }
 
 // AllowAll takes from all states or from none. The keys differ and share a slot. It was taken if all verdicts are 1.
@@ -155,16 +196,16 @@ func (s *Scripts) AllowAll(ctx context.Context, c *rediskit.Client, calls []Call
 
 // AllowEach makes independent decisions, all sent together. There is a reply or an error for each.
 func (s *Scripts) AllowEach(ctx context.Context, c *rediskit.Client, calls []Call) ([]Reply, []error) {
-	run, count := s.allow[calls[0].Limit.Kind], argCode
+	run, args := s.allow[calls[0].Limit.Kind], (*arguments).one
 	for _, call := range calls {
 		if s.allow[call.Limit.Kind] != run { // the one that knows them all
-			run, count = s.all, argCount
+			run, args = s.all, func(a *arguments) []string { return a[:] }
 			break
 		}
 	}
 	execs := make([]script.Call, len(calls))
 	for i, call := range calls {
-		execs[i] = script.Call{Keys: []string{call.Key}, Args: call.Limit.argsFor(call.Cost)[:count]}
+		execs[i] = script.Call{Keys: []string{call.Key}, Args: args(call.Limit.argsFor(call.Cost))}
 	}
 	replies, errs := make([]Reply, len(calls)), make([]error, len(calls))
 	for i, res := range run.ExecMulti(ctx, c, execs) {
@@ -181,25 +222,24 @@ func (s *Scripts) Refund(ctx context.Context, c *rediskit.Client, call Call, mar
 	if r.Verdict != 1 {
 		return false, nil
 	}
-	run, args := s.refund[call.Limit.Kind], *call.Limit.argsFor(call.Cost)
-	keys := []string{call.Key, marker}
-	switch call.Limit.Kind {
+	limit, run, keys := call.Limit, s.refund[call.Limit.Kind], []string{call.Key, marker}
+	var args []string
+	switch limit.Kind {
 	case SlidingWindow:
-		keys = keys[:1]
-		args = [argCount]string{number(r.B)}
+		keys, args = keys[:1], numbers(r.B)
+	case TokenBucket, GCRA:
+		cost := limit.cost(call.Cost)
+		args = numbers(cost.us, cost.rem, limit.full.us, limit.full.rem, limit.Per, r.A, r.B, r.C, r.At)
 	default:
-		if call.Limit.Kind == SlidingCounter {
-			args[4] = number(call.Limit.Window.Microseconds())
-		}
-		args[5], args[6], args[7] = number(r.A), number(r.B), number(r.C)
+		args = numbers(call.Cost, 0, 0, 0, limit.Window.Microseconds(), r.A, r.B, r.C, r.At)
 	}
-	n, err := run.Exec(ctx, c, keys, append(args[:], number(r.At))).AsInt64()
+	n, err := run.Exec(ctx, c, keys, args).AsInt64()
 	return n > 0, err
 }
 
 // Block refuses everything for a time.
 func (s *Scripts) Block(ctx context.Context, c *rediskit.Client, limit *Spec, key string, d time.Duration) error {
-	return s.block[limit.Kind].Exec(ctx, c, []string{key}, []string{number(d.Microseconds()), limit.args[argLife]}).Error()
+	return s.block[limit.Kind].Exec(ctx, c, []string{key}, numbers(d.Microseconds(), limit.life())).Error()
 }
 
 func decode(res rueidis.RedisResult) (Reply, error) {
@@ -229,12 +269,14 @@ func decodeAll(res rueidis.RedisResult, n int) ([]Reply, error) {
 
 const replyLen = 5
 
+// decodeOne reads the numbers of a reply, less zeros at the end.
 func decodeOne(numbers []rueidis.RedisMessage) (r Reply, err error) {
-	if len(numbers) != replyLen {
+	to := [replyLen]*int64{&r.Verdict, &r.At, &r.A, &r.B, &r.C}
+	if len(numbers) < 2 || len(numbers) > replyLen {
 		return Reply{}, fmt.Errorf("the script replied %d numbers, not %d", len(numbers), replyLen)
 	}
-	for i, to := range [replyLen]*int64{&r.Verdict, &r.At, &r.A, &r.B, &r.C} {
-		if *to, err = numbers[i].AsInt64(); err != nil {
+	for i := range numbers {
+		if *to[i], err = numbers[i].AsInt64(); err != nil {
 			return Reply{}, err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -82,8 +81,7 @@ for i = 1, #ARGV, 4 do
   answers[#answers + 1] = over(ARGV[i] + 0, ARGV[i + 1] + 0, ARGV[i + 2] + 0, ARGV[i + 3] + 0) and 1 or 0
 end
 return answers`
-	before, _, _ := strings.Cut(source("sliding_counter"), "local function check")
-	run := script.New(before+asked, script.Idempotent)
+	run := script.New(source("sliding_counter_over")+asked, script.Idempotent)
 	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
 		rapid.Check(t, func(t *rapid.T) {
 			var args []string

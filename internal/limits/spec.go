@@ -56,7 +56,7 @@ type Spec struct {
 
 	name string // of its state among those of a key
 	full amount // what an empty bucket takes to fill
-	args [argCount]string
+	args arguments
 }
 
 // amount is a duration of us + rem/Per microseconds.

@@ -1,10 +1,17 @@
 -- One limit: decides and takes.
--- KEYS[1]: the state. ARGV: 1 to 6 as the algorithm says, 7 how long a state may live.
--- Reply: verdict (1 allowed, 0 refused, less: minus the rest of a block), time, and three numbers of the algorithm.
-local verdict, at, a, b, c, d = check(KEYS[1], 0)
-if verdict == 1 then
-  at, a, b, c = take(KEYS[1], 0, at, a, b, c, d)
-else
-  refuse(block, KEYS[1], 0, verdict, d)
+-- KEYS[1]: the state. ARGV: 1 to 7 as the algorithm says; zeros at the end may be left out.
+-- Reply: verdict (1 allowed, 0 refused, less: minus the rest of a block), time, and three numbers of the algorithm;
+-- zeros at the end are left out.
+local key, o = KEYS[1], 0
+local verdict, at, a, b, c, d
+do
+  CHECK
 end
-return {verdict, at, a, b, c}
+if verdict == 1 then
+  TAKE
+else
+  REFUSE
+end
+if c ~= 0 then return {verdict, at, a, b, c} end
+if b ~= 0 then return {verdict, at, a, b} end
+return {verdict, at, a}
