@@ -154,7 +154,7 @@ func TestAWindowIsNotRoundedToSeconds(t *testing.T) {
 			}
 			return nil
 		})
-	}, everywhere...)
+	})
 }
 
 func TestACostAboveTheLimitIsNeverAndAsksNobody(t *testing.T) {
