@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -179,8 +177,7 @@ func (l *listing) print(ctx context.Context) {
 
 // keyLine is what --json prints of a key.
 type keyLine struct {
-	Key    *string `json:"key,omitempty"`
-	Base64 string  `json:"key_base64,omitempty"`
+	terminal.JSONKey
 	*infoLine
 }
 
@@ -199,10 +196,7 @@ func (l *listing) line(key string, info *scan.Info) {
 		l.text(key, info)
 		return
 	}
-	row := keyLine{Key: &key}
-	if !utf8.ValidString(key) {
-		row = keyLine{Base64: base64.StdEncoding.EncodeToString([]byte(key))}
-	}
+	row := keyLine{JSONKey: terminal.NewJSONKey(key)}
 	if info != nil {
 		row.infoLine = &infoLine{Type: info.Type, Size: info.Size, Encoding: info.Encoding}
 		if info.TTL != rediskit.NoTTL {

@@ -31,7 +31,7 @@ func NewBar(w io.Writer, now func() time.Time) *Bar {
 	return &Bar{w: w, now: now, began: t, drawn: t}
 }
 
-// Update tells that done of total is done; note is what to show besides.
+// Update tells that done of total is done, or of nobody knows what if total is 0; note is what to show besides.
 func (b *Bar) Update(done, total int64, note string) {
 	if b == nil {
 		return
@@ -55,10 +55,10 @@ func (b *Bar) Clear() {
 
 // line gives the bar what room the numbers leave.
 func line(done, total int64, took time.Duration, note string) string {
-	part := 0.0
-	if total > 0 {
-		part = min(max(float64(done)/float64(total), 0), 1)
+	if total <= 0 {
+		return note[:min(len(note), lineWidth)]
 	}
+	part := min(max(float64(done)/float64(total), 0), 1)
 	text := fmt.Sprintf(" %3.0f%%", part*100)
 	if note != "" {
 		text += "  " + note

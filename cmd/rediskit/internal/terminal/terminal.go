@@ -3,6 +3,7 @@
 package terminal
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"math"
@@ -130,4 +131,18 @@ func Line(text string) string {
 		return strconv.Quote(text)
 	}
 	return text
+}
+
+// JSONKey is a key in JSON, which has no way to say what is not UTF-8.
+type JSONKey struct {
+	Key    *string `json:"key,omitempty"`
+	Base64 string  `json:"key_base64,omitempty"`
+}
+
+// NewJSONKey returns a key as JSON has it.
+func NewJSONKey(key string) JSONKey {
+	if !utf8.ValidString(key) {
+		return JSONKey{Base64: base64.StdEncoding.EncodeToString([]byte(key))}
+	}
+	return JSONKey{Key: &key}
 }

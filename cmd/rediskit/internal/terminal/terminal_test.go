@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"os"
 	"strings"
@@ -116,6 +117,17 @@ func TestABarFitsItsLineWhateverItShows(t *testing.T) {
 	}
 }
 
+func TestABarOfNobodyKnowsWhatSaysHowMuch(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(0, 0)
+	bar := NewBar(&out, func() time.Time { return now })
+	now = now.Add(time.Second)
+	bar.Update(1, 0, "1 line")
+	if want := "\r\x1b[K1 line"; out.String() != want {
+		t.Errorf("drew %q, want %q", out.String(), want)
+	}
+}
+
 func TestNoBarDrawsNothing(t *testing.T) {
 	var bar *Bar
 	bar.Update(1, 2, "")
@@ -134,5 +146,13 @@ func TestATableIsAligned(t *testing.T) {
 		"short\n"
 	if err != nil || out.String() != want {
 		t.Errorf("got\n%s%v", out.String(), err)
+	}
+}
+
+func TestAKeyInJSONComesBack(t *testing.T) {
+	for key, want := range map[string]string{"": `{"key":""}`, "a\n<": `{"key":"a\n\u003c"}`, "\xff": `{"key_base64":"/w=="}`} {
+		if got, err := json.Marshal(NewJSONKey(key)); err != nil || string(got) != want {
+			t.Errorf("%q is %s, %v, want %s", key, got, err, want)
+		}
 	}
 }
