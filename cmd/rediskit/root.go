@@ -21,6 +21,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+
+	exitRefused = 3 // of limit: it works, and the answer is no
 )
 
 // app is one run of the program.
@@ -40,6 +42,7 @@ func (a *app) commands() []*cobra.Command {
 		a.scan(),
 		a.count(),
 		a.delete(),
+		a.limit(),
 	}
 }
 
@@ -51,6 +54,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
+	}
+	if errors.Is(err, refused{}) {
+		return exitRefused
 	}
 	var usage *usageError
 	if a.began && !errors.As(err, &usage) {
@@ -77,20 +83,10 @@ Where the server is:
   REDIS_HOST REDIS_PORT REDIS_USERNAME REDIS_PASSWORD REDIS_DB REDIS_TLS REDIS_TLS_CA
   REDIS_TLS_CERT REDIS_TLS_KEY REDIS_CLUSTER REDIS_SENTINEL_MASTER
                          one by one, if there is no URL; without any it is localhost:6379`,
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		// With Args set, an unknown command comes here and not to a message of cobra's that has three lines.
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			err := fmt.Errorf("unknown command %q", args[0])
-			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-				err = fmt.Errorf("%w, did you mean %s?", err, strings.Join(similar, " or "))
-			}
-			return err
-		},
+		Version:          version(),
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		Args:             unknownCommand,
 		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
 	}
@@ -101,6 +97,19 @@ Where the server is:
 	root.PersistentFlags().StringVar(&a.url, "url", "", "where Redis is; overrides the environment")
 	root.AddCommand(a.commands()...)
 	return root
+}
+
+// unknownCommand is for the arguments of a command that has others below it. Without it an unknown one comes to a message
+// of cobra's that has three lines.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		err = fmt.Errorf("%w, did you mean %s?", err, strings.Join(similar, " or "))
+	}
+	return err
 }
 
 // usageError is a mistake in what was asked, found before anything was done.
