@@ -48,6 +48,8 @@ func Steps() []Step {
 		{Name: "zset", About: "members in the order of their scores", run: stepZset},
 		{Name: "geo", About: "what is near", run: stepGeo},
 		{Name: "stream", About: "a log that groups of consumers share", run: stepStream},
+		{Name: "ratelimit", About: "how often, and how many at a time, for all processes together", run: stepRatelimit},
+		{Name: "httpkit", About: "limits around a handler of net/http", run: stepHttpkit},
 		{Name: "scan", About: "find, count and delete keys on every master", run: stepScan},
 	}
 }
