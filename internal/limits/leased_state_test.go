@@ -19,7 +19,9 @@ var five = []string{"sliding-window:5/24h", "fixed-window:5/24h", "sliding-count
 
 func command(t *testing.T, c *rediskit.Client, args ...string) rueidis.RedisResult {
 	t.Helper()
-	res := c.Do(t.Context(), func(b rueidis.Builder) rueidis.Completed { return b.Arbitrary(args[0]).Keys(args[1]).Args(args[2:]...).Build() })
+	res := c.Do(t.Context(), func(b rueidis.Builder) rueidis.Completed {
+		return b.Arbitrary(args[0]).Keys(args[1]).Args(args[2:]...).Build()
+	})
 	if err := res.Error(); err != nil && !rueidis.IsRedisNil(err) {
 		t.Fatalf("%v: %v", args, err)
 	}
