@@ -31,6 +31,7 @@ func scriptsRun(t testing.TB, s *redistest.Server) (n int) {
 }
 
 func TestACancelledContextIsHeededBeforeAnythingIsSent(t *testing.T) {
+	t.Parallel()
 	s, c := startServer(t)
 	l := newLimiter(t, c, ratelimit.Config{OnOutage: ratelimit.FailOpen(), DenyCache: -1})
 	limit := ratelimit.GCRA(10, time.Hour, 10)
@@ -62,6 +63,7 @@ func TestACancelledContextIsHeededBeforeAnythingIsSent(t *testing.T) {
 }
 
 func TestACallThatIsCancelledOnItsWayStillTellsWhatItTook(t *testing.T) {
+	t.Parallel()
 	_, proxy, through, around := faulty(t)
 	broken, sound := askers(t, through, around, ratelimit.Config{Timeout: time.Minute})
 	limit := ratelimit.SlidingWindow(10, time.Hour)
@@ -84,6 +86,7 @@ func TestACallThatIsCancelledOnItsWayStillTellsWhatItTook(t *testing.T) {
 }
 
 func TestACancelledCallWithoutAReplySaysThatItMayHaveTakenItsPermit(t *testing.T) {
+	t.Parallel()
 	for want, begin := range map[error]func(context.Context) (context.Context, context.CancelFunc){
 		context.Canceled: context.WithCancel,
 		context.DeadlineExceeded: func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -124,6 +127,7 @@ func TestACancelledCallWithoutAReplySaysThatItMayHaveTakenItsPermit(t *testing.T
 }
 
 func TestACallIsCancelledWhileItConnects(t *testing.T) {
+	t.Parallel()
 	for name, breaks := range map[string]func(*redistest.FaultProxy) error{
 		"refused": func(p *redistest.FaultProxy) error { return p.RefuseNew(true) },
 		"silent":  func(p *redistest.FaultProxy) error { p.BlackHole(); return nil },
@@ -152,12 +156,13 @@ func TestACallIsCancelledWhileItConnects(t *testing.T) {
 			})
 			check(t, proxy.Resume())
 			wantRecovery(t, broken, "k", limit)
-			wantTaken(t, taken(t, sound, "k", limit), 2, 0)
+			wantTaken(t, taken(t, sound, "k", limit), 2, 1) // of before and after, where one may have come too late to tell
 		})
 	}
 }
 
 func TestWaitEndsWithItsContextAndTakesNothing(t *testing.T) {
+	t.Parallel()
 	_, c := startServer(t)
 	l := newLimiter(t, c, ratelimit.Config{Timeout: time.Minute})
 	limit := ratelimit.SlidingWindow(1, time.Hour)

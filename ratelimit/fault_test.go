@@ -78,6 +78,7 @@ var takers = map[string]struct {
 
 // A decision is sent once: what it took is what it says, or, if it says that its reply was lost, that or nothing.
 func TestSoakADecisionWhoseReplyIsLostIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	_, proxy, through, around := faulty(t)
 	broken, sound := askers(t, through, around, ratelimit.Config{DenyCache: -1, Timeout: time.Minute})
 	calls, lost := 0, 0
@@ -115,6 +116,7 @@ func TestSoakADecisionWhoseReplyIsLostIsNotRepeated(t *testing.T) {
 
 // While all connections are cut again and again, callers are told what happened.
 func TestSoakNoPermitIsCountedTwiceWhileConnectionsAreCut(t *testing.T) {
+	t.Parallel()
 	_, proxy, through, around := faulty(t)
 	broken, sound := askers(t, through, around, ratelimit.Config{DenyCache: -1, Timeout: time.Minute})
 	for range soak.Scale() {
@@ -156,6 +158,7 @@ func TestSoakNoPermitIsCountedTwiceWhileConnectionsAreCut(t *testing.T) {
 }
 
 func TestWhatMayBeRepeatedIsRepeatedAfterALostReply(t *testing.T) {
+	t.Parallel()
 	_, proxy, through, around := faulty(t)
 	broken, sound := askers(t, through, around, ratelimit.Config{DenyCache: -1, Timeout: time.Minute})
 	ctx := t.Context()
@@ -200,6 +203,7 @@ func TestWhatMayBeRepeatedIsRepeatedAfterALostReply(t *testing.T) {
 }
 
 func TestScriptsMayBeFlushedInTheMiddle(t *testing.T) {
+	t.Parallel()
 	s, c := startServer(t)
 	l := newLimiter(t, c, ratelimit.Config{DenyCache: -1, Timeout: time.Minute})
 	var wg sync.WaitGroup
@@ -242,8 +246,9 @@ func TestScriptsMayBeFlushedInTheMiddle(t *testing.T) {
 }
 
 func TestALimitStartsAfreshWithAServerThatLostItsData(t *testing.T) {
+	t.Parallel()
 	s, c := startServer(t)
-	l := newLimiter(t, c, ratelimit.Config{DenyCache: -1})
+	l := newLimiter(t, c, ratelimit.Config{DenyCache: -1, Timeout: time.Second})
 	limit := ratelimit.SlidingWindow(20, time.Hour)
 	var life, refused, failed atomic.Int64
 	var took [2]atomic.Int64
@@ -333,10 +338,11 @@ func wantRecovery(t testing.TB, l *ratelimit.Limiter, key string, limit ratelimi
 }
 
 func TestTwoHundredCallersOfAServerThatWentSilentAllGetThePolicysAnswer(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
 			_, proxy, through, around := faulty(t)
-			broken, sound := askers(t, through, around, ratelimit.Config{OnOutage: policy.outage})
+			broken, sound := askers(t, through, around, ratelimit.Config{OnOutage: policy.outage, Timeout: 300 * time.Millisecond})
 			limit := ratelimit.SlidingWindow(40, time.Hour)
 			check(t, errorOf(broken.Allow(t.Context(), "k", limit)))
 			proxy.BlackHole()
@@ -380,6 +386,7 @@ func TestTwoHundredCallersOfAServerThatWentSilentAllGetThePolicysAnswer(t *testi
 func errorOf[T any](_ T, err error) error { return err }
 
 func TestAServerThatIsFullTakesNothingAndStillRefuses(t *testing.T) {
+	t.Parallel()
 	for name, policy := range policies {
 		t.Run(name, func(t *testing.T) {
 			s, c := startServer(t)
@@ -421,8 +428,9 @@ func TestAServerThatIsFullTakesNothingAndStillRefuses(t *testing.T) {
 }
 
 func TestAServerThatPausesItsClientsIsAnOutageUntilItGoesOn(t *testing.T) {
+	t.Parallel()
 	s, c := startServer(t)
-	l := newLimiter(t, c, ratelimit.Config{OnOutage: ratelimit.FailOpen(), DenyCache: -1})
+	l := newLimiter(t, c, ratelimit.Config{OnOutage: ratelimit.FailOpen(), DenyCache: -1, Timeout: 300 * time.Millisecond})
 	every := longLived(40)
 	for algorithm, limit := range every {
 		check(t, errorOf(l.Allow(t.Context(), algorithm, limit)))
