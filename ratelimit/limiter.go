@@ -285,8 +285,9 @@ func (l *Limiter) Peek(ctx context.Context, key string, limit Limit) (Result, er
 	}
 	lim := limit.limit
 	_, name := l.name(key, lim)
-	ctx = l.bound.context(ctx)
-	reply, err := l.run.Peek(ctx, l.client, limits.Call{Limit: lim.spec, Key: name, Cost: 1})
+	bounded, cancel := l.bound.context(ctx)
+	defer cancel()
+	reply, err := l.run.Peek(bounded, l.client, limits.Call{Limit: lim.spec, Key: name, Cost: 1})
 	if err != nil {
 		return Result{}, opError(op, key, err)
 	}

@@ -339,6 +339,29 @@ func TestReservationsQueueUp(t *testing.T) {
 	}, everywhere...)
 }
 
+func TestAReservationWaitsForABlockInWhole(t *testing.T) {
+	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
+		l, key, ctx := limiterOf(t, c, patient), rediskittest.Keys(t), t.Context()
+		limit := ratelimit.GCRA(60, time.Hour, 1)
+		if err := l.Block(ctx, key("blocked"), time.Hour, limit); err != nil {
+			t.Fatal(err)
+		}
+		r := ok[ratelimit.Reservation](t)(l.Reserve(ctx, key("blocked"), limit, 1, 50*time.Minute))
+		if r.Allowed || r.RetryAfter < 50*time.Minute {
+			t.Errorf("blocked for an hour: %+v", r)
+		}
+		punishing := limit.WithPenalty(time.Hour)
+		for range 2 { // by the refusal itself, and then by what it wrote
+			for r.Allowed = true; r.Allowed; {
+				r = ok[ratelimit.Reservation](t)(l.Reserve(ctx, key("punished"), punishing, 1, 50*time.Minute))
+			}
+			if r.RetryAfter < 50*time.Minute {
+				t.Errorf("blocked by a penalty of an hour: %+v", r)
+			}
+		}
+	}, everywhere...)
+}
+
 func TestWaitGivesUpAtOnceWhenItWouldTakeTooLong(t *testing.T) {
 	c := rediskittest.Connect(t, rediskittest.OnSingle)
 	l, key := limiterOf(t, c, patient), rediskittest.Keys(t)("k")

@@ -91,7 +91,9 @@ func (l *Limiter) ask(ctx context.Context, question func(ctx context.Context) er
 	if !l.outage.mayAsk() {
 		return *l.outage.last.Load()
 	}
-	err := question(l.bound.context(ctx))
+	bounded, cancel := l.bound.context(ctx)
+	defer cancel()
+	err := question(bounded)
 	switch {
 	case err == nil:
 		l.outage.succeeded()
@@ -147,7 +149,8 @@ func (l *Limiter) fallbackAll(ctx context.Context, op, key string, calls []limit
 		local := make([]limits.Call, len(calls))
 		for i, c := range calls {
 			share := c.Limit.Share(int(l.outage.policy))
-			local[i] = limits.Call{Limit: share, Key: c.Key, Cost: min(c.Cost, share.Permits)}
+			// Limits that have one state may have shares that cannot: those of another window.
+			local[i] = limits.Call{Limit: share, Key: share.Name() + " " + c.Key, Cost: min(c.Cost, share.Permits)}
 		}
 		replies := l.outage.store.AllowAll(now.UnixMicro(), local)
 		for i, reply := range replies {
@@ -182,9 +185,9 @@ type shared struct {
 }
 
 // context is one that ends with ctx's deadline or the timeout, and does not end when ctx is cancelled.
-func (b *bound) context(ctx context.Context) context.Context {
+func (b *bound) context(ctx context.Context) (context.Context, context.CancelFunc) {
 	if b.timeout <= 0 {
-		return ctx
+		return ctx, nothing
 	}
 	now := time.Now()
 	s := b.current.Load()
@@ -195,13 +198,15 @@ func (b *bound) context(ctx context.Context) context.Context {
 		b.current.Store(s)
 	}
 	if ctx == context.Background() {
-		return s.Context
+		return s.Context, nothing
 	}
 	if d, ok := ctx.Deadline(); ok && d.Before(s.ends) {
-		return ctx
+		return context.WithDeadline(context.WithoutCancel(ctx), d)
 	}
-	return valued{s.Context, ctx}
+	return valued{s.Context, ctx}, nothing
 }
+
+func nothing() {}
 
 // valued has the values of another context: those of a trace, for one.
 type valued struct {

@@ -173,3 +173,50 @@ func TestDecisionsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestFailLocalCountsOnWhenALimitIsLoweredBelowTheProcesses(t *testing.T) {
+	c, _ := gone(t)
+	for name, limit := range map[string]func(int) ratelimit.Limit{
+		"sliding window":  func(n int) ratelimit.Limit { return ratelimit.SlidingWindow(n, time.Minute) },
+		"sliding counter": func(n int) ratelimit.Limit { return ratelimit.SlidingCounter(n, time.Minute) },
+		"fixed window":    func(n int) ratelimit.Limit { return ratelimit.FixedWindow(n, time.Minute) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := limiterOf(t, c, ratelimit.Config{OnOutage: ratelimit.FailLocal(5)})
+			if res := ok[ratelimit.Result](t)(l.Allow(t.Context(), "k", limit(10))); !res.Allowed {
+				t.Fatalf("%+v", res)
+			}
+			var res ratelimit.Result
+			for range 2 { // one in three minutes
+				res = ok[ratelimit.Result](t)(l.Allow(t.Context(), "k", limit(2)))
+			}
+			if res.Allowed || res.RetryAfter > 6*time.Minute {
+				t.Errorf("%+v", res)
+			}
+		})
+	}
+}
+
+func TestACancelledCallTellsWhatItTookHoweverNearItsDeadlineIs(t *testing.T) {
+	_, proxy, through, around := faulty(t)
+	broken, sound := askers(t, through, around, ratelimit.Config{Timeout: time.Hour})
+	limit := ratelimit.SlidingWindow(100, time.Hour)
+	proxy.SetDelay(200 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const calls = 10 // one by itself would not look at its context
+	go func() {      // cancels between the server's decisions and their arrival
+		defer cancel()
+		for taken(t, sound, "k", limit) < calls && ctx.Err() == nil {
+		}
+	}()
+	var wg sync.WaitGroup
+	for range calls {
+		wg.Go(func() {
+			if r, err := broken.Allow(ctx, "k", limit); err != nil || !r.Allowed || r.Degraded {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -94,7 +94,7 @@ func (l *Limiter) Reserve(ctx context.Context, key string, limit Limit, cost int
 	}
 	r, d := lim.result(key, int64(cost), reply, true, time.Now())
 	if !r.Allowed {
-		r.RetryAfter = roundUp(max(d.Wait-atMost, time.Microsecond))
+		r.RetryAfter = roundUp(max(d.Wait-atMost, d.Block, time.Microsecond))
 	}
 	l.counts.add(ctx, lim, r.Allowed, fromServer)
 	return Reservation{Result: r, Delay: d.Delay, limiter: l}, nil

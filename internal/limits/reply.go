@@ -27,6 +27,7 @@ type Decision struct {
 	Allowed   bool
 	Remaining int64         // permits there now
 	Wait      time.Duration // if not allowed: until the same cost would fit
+	Block     time.Duration // if not allowed: until a block ends, if there is one
 	Delay     time.Duration // of a reservation
 	Reset     time.Duration // until everything is there again
 }
@@ -71,15 +72,16 @@ func (s *Spec) Decide(r Reply, cost int64, took bool) Decision {
 	}
 	d.Remaining = max(d.Remaining, 0)
 	if !d.Allowed {
-		switch {
-		case r.Verdict < 0:
+		block := -r.Verdict
+		if block == 0 && took {
+			block = s.Penalty.Microseconds()
+		}
+		if block > 0 {
 			d.Remaining = 0
-			wait, reset = max(wait, -r.Verdict), max(reset, -r.Verdict)
-		case took && s.Penalty > 0:
-			d.Remaining = 0
-			wait, reset = max(wait, s.Penalty.Microseconds()), max(reset, s.Penalty.Microseconds())
+			wait, reset = max(wait, block), max(reset, block)
 		}
 		d.Wait = time.Duration(max(wait, 1)) * time.Microsecond
+		d.Block = time.Duration(block) * time.Microsecond
 	} else {
 		d.Delay = time.Duration(delay) * time.Microsecond
 	}

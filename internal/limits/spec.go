@@ -244,18 +244,24 @@ func (s *Spec) Fill() time.Duration {
 }
 
 // Share is the limit of one among a number of processes that share the traffic evenly. Together they allow no more
-// than the whole, if there are as many.
+// than the whole, if there are as many; but each allows one permit in [MaxWindow] at least.
 func (s *Spec) Share(processes int) *Spec {
-	n := int64(processes)
-	permits, window := max(s.Permits/n, 1), s.Window
+	const longest, slowest = int64(MaxWindow / time.Microsecond), int64(maxFill / time.Microsecond)
+	n := int64(min(processes, MaxPermits))
+	permits, per, window := max(s.Permits/n, 1), s.Per, s.Window.Microseconds()
 	if s.Kind == TokenBucket || s.Kind == GCRA {
-		window = s.Window * time.Duration(n)
+		if longer := mulDiv(window, n, 1); longer <= longest {
+			window = longer
+		} else {
+			per, window = max(mulDiv(per, longest, window)/n, 1), longest
+		}
+		permits = min(permits, mulDiv(slowest, per, window)) // the rate was rounded down
 	} else if s.Permits < n { // one each, but less often
-		window = s.Window * time.Duration((n+s.Permits-1)/s.Permits)
+		window = min(mulDiv(window, (n+s.Permits-1)/s.Permits, 1), longest)
 	}
-	share, err := New(s.Kind, permits, s.Per, min(window, MaxWindow), s.Penalty)
+	share, err := New(s.Kind, permits, per, time.Duration(window)*time.Microsecond, s.Penalty)
 	if err != nil {
-		return s
+		panic(err) // each argument was brought within its bounds
 	}
 	return share
 }
