@@ -16,10 +16,11 @@ const (
 	fromServer source = iota
 	fromCache
 	fromOutage
+	fromLease
 	sources
 )
 
-var sourceNames = [sources]string{"server", "cache", "outage"}
+var sourceNames = [sources]string{"server", "cache", "outage", "lease"}
 
 // counts counts decisions. A nil counts does not.
 type counts struct {
@@ -63,6 +64,13 @@ func (c *counts) add(ctx context.Context, l *limit, allowed bool, from source) {
 		c.decisions.Add(ctx, 1, c.allowed[l.spec.Kind][from]...)
 	default:
 		c.decisions.Add(ctx, 1, c.refused[l.spec.Kind][from]...)
+	}
+}
+
+// leased counts n permits that were handed out of a batch.
+func (c *counts) leased(l *limit, n int64) {
+	if c != nil && n > 0 {
+		c.decisions.Add(context.Background(), n, c.allowed[l.spec.Kind][fromLease]...)
 	}
 }
 
