@@ -30,7 +30,8 @@ const patience = 100 * time.Millisecond
 // Lease is a context that ends when its parent does, with [Lease.End], and when the lease is lost, with
 // Terms.Lost as its [context.Cause]: when a renewal finds it gone, or when none has succeeded for its length.
 //
-// That length counts from before the last successful renewal was sent, on this process's monotonic clock. So the context
+// That length counts from before the last successful renewal was sent, on this process's monotonic clock, and is a
+// thousandth shorter than on the server, because clocks may differ by that much in their rate. So the context
 // ends before the lease does on the server, also when the server is out of reach, as long as the server's clock
 // does not jump. Timers of a process that was stopped fire late; so Err and Done look at the clock themselves. What is
 // derived from the context, and who waits for it already, hears of it when the timer fires.
@@ -51,7 +52,7 @@ type Lease struct {
 func Hold(parent context.Context, terms Terms) *Lease {
 	ctx, cancel := context.WithCancelCause(parent)
 	l := &Lease{Context: ctx, cancel: cancel, terms: terms}
-	l.until.Store(int64(terms.Length))
+	l.certain(0)
 	// They need each other's field, so they start only when both are there.
 	l.over = time.AfterFunc(math.MaxInt64, l.expire)
 	l.next = time.AfterFunc(math.MaxInt64, l.renew)
@@ -62,6 +63,11 @@ func Hold(parent context.Context, terms Terms) *Lease {
 
 // soon is d but for up to a fifth, so that leases that began together are not renewed together.
 func soon(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
+
+// certain is called when the lease is held that was asked for so long after Terms.Sent.
+func (l *Lease) certain(asked time.Duration) {
+	l.until.Store(int64(asked + l.terms.Length - l.terms.Length/1000))
+}
 
 func (l *Lease) left() time.Duration {
 	return time.Duration(l.until.Load()) - time.Since(l.terms.Sent)
@@ -87,7 +93,7 @@ func (l *Lease) renew() {
 	case err != nil:
 		l.next.Reset(soon(l.terms.Length / 12))
 	case held:
-		l.until.Store(int64(sent.Sub(l.terms.Sent) + l.terms.Length))
+		l.certain(sent.Sub(l.terms.Sent))
 		l.next.Reset(soon(l.terms.Length / 3))
 	default:
 		l.cancel(l.terms.Lost)
