@@ -17,12 +17,16 @@ import (
 	"github.com/tickettoken/rediskit/ratelimit"
 )
 
+// notStarving is how many callers of what needs no server leave time for the replies of it that are needed now and
+// then: those have to be there in a tenth of a second.
+var notStarving = []int{1, 2}
+
 // localOperations are answers that need no server, beside what any such answer costs.
 func localOperations() []operation {
 	keys := names("user", 100) // each is asked about anew every second
 	used := ratelimit.GCRA(1, time.Hour, 1)
 	return []operation{
-		{name: "remembered refusal", loopbackOnly: true, subjects: []subject{
+		{name: "remembered refusal", goroutines: notStarving, loopbackOnly: true, subjects: []subject{
 			{baseline, func(ctx context.Context, s *stand) (probe, error) {
 				l, err := s.limiter(ctx, ratelimit.Config{})
 				if err != nil {

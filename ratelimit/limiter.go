@@ -36,8 +36,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// DenyCache is for how many keys the last refusal is remembered, and believed until its RetryAfter but for a second
-	// at most, without asking Redis. It takes about 300 bytes for each. Default: 16,384, rounded up to a power of two.
-	// Negative: off.
+	// at most, without asking Redis. It takes about 300 bytes for each. Default: 16,384, rounded up to a power of two from
+	// 4 on. Negative: off.
 	DenyCache int
 
 	// MeterProvider counts decisions: rediskit.ratelimit.decisions, by limit.algorithm, outcome (allowed, refused,
@@ -104,30 +104,35 @@ func (l *Limiter) Allow(ctx context.Context, key string, limit Limit) (Result, e
 // with FailClosed what kept Redis from answering. After an error that is [rediskit.MayHaveApplied], and after a
 // Degraded result, the permits may have been taken: a decision is sent once and never repeated after a lost reply.
 // Without a deadline AllowN takes at most Config.Timeout.
-func (l *Limiter) AllowN(ctx context.Context, key string, limit Limit, cost int) (Result, error) {
-	const op = "ratelimit.Allow"
+func (l *Limiter) AllowN(ctx context.Context, key string, limit Limit, cost int) (r Result, err error) {
 	lim, err := l.check(ctx, key, limit, int64(cost))
 	if err != nil {
-		return Result{}, opError(op, key, err)
+		return r, opError(opAllow, key, err)
 	}
 	n, name := l.name(key, lim)
-	if n != nil {
-		if r, ok := l.memo.refused(n, lim, int64(cost)); ok {
-			l.counts.add(ctx, lim, false, fromCache)
-			r.key = key
-			return r, nil
-		}
+	if n != nil && l.memo.refused(n, lim, int64(cost), &r) {
+		l.counts.add(ctx, lim, false, fromCache)
+		r.key = key
+		return r, nil
 	}
+	return l.allow(ctx, key, n, name, lim, int64(cost))
+}
+
+const opAllow = "ratelimit.Allow"
+
+// allow asks the server.
+func (l *Limiter) allow(ctx context.Context, key string, n *note, name string, lim *limit, cost int64) (Result, error) {
+	call := limits.Call{Limit: lim.spec, Key: name, Cost: cost}
 	wiped, asked := l.memo.epoch(), time.Now()
 	var reply limits.Reply
-	err = l.ask(ctx, func(ctx context.Context) (err error) {
-		reply, err = l.run.Allow(ctx, l.client, limits.Call{Limit: lim.spec, Key: name, Cost: int64(cost)})
+	err := l.ask(ctx, func(ctx context.Context) (err error) {
+		reply, err = l.run.Allow(ctx, l.client, call)
 		return err
 	})
 	if err != nil {
-		return l.fallback(ctx, op, key, limits.Call{Limit: lim.spec, Key: name, Cost: int64(cost)}, lim, err)
+		return l.fallback(ctx, opAllow, key, call, lim, err)
 	}
-	r, d := lim.result(key, int64(cost), reply, true, time.Now())
+	r, d := lim.result(key, cost, reply, true, time.Now())
 	if !r.Allowed && n != nil {
 		l.memo.remember(n, r, d.Wait, asked, wiped)
 	}
@@ -233,9 +238,8 @@ func (l *Limiter) AllowMany(ctx context.Context, requests []Request) ([]Result, 
 		lims[i] = lim
 		n, name := l.name(q.Key, lim)
 		if n != nil {
-			if r, ok := l.memo.refused(n, lim, int64(q.Cost)); ok {
+			if l.memo.refused(n, lim, int64(q.Cost), &results[i]) {
 				l.counts.add(ctx, lim, false, fromCache)
-				results[i] = r
 				continue
 			}
 		}

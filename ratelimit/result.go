@@ -86,5 +86,5 @@ func took(replies []limits.Reply, i int) bool {
 }
 
 func roundUp(d time.Duration) time.Duration {
-	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
+	return (d + time.Millisecond - 1) / time.Millisecond * time.Millisecond
 }
