@@ -36,7 +36,7 @@ type Config struct {
 	Timeout time.Duration
 
 	// DenyCache is for how many keys the last refusal is remembered, and believed until its RetryAfter but for a second
-	// at most, without asking Redis. It takes about 300 bytes for each. Default: 16,384, rounded up to a power of two from
+	// at most, without asking Redis; AllowAll and Reserve always ask. It takes about 300 bytes for each. Default: 16,384, rounded up to a power of two from
 	// 4 on. Negative: off.
 	DenyCache int
 
@@ -362,6 +362,9 @@ func (l *Limiter) each(ctx context.Context, op, key string, all []Limit, do func
 // Refund gives back what results took, and only that: nothing of one that refused, only peeked, was Degraded or was refunded
 // before, and nothing that has run out since. Of a bucket it is the part of the cost that has not refilled yet; and while
 // reservations wait behind it, less the cost of those. It may be repeated after any error.
+//
+// What was taken before a [Limiter.Reset] must not be given back after it: of SlidingCounter, TokenBucket and GCRA it would come out of
+// what others have taken since.
 func (l *Limiter) Refund(ctx context.Context, results ...Result) error {
 	const op = "ratelimit.Refund"
 	var errs []error
