@@ -36,8 +36,8 @@ type Config struct {
 	Timeout time.Duration
 
 	// DenyCache is for how many keys the last refusal is remembered, and believed until its RetryAfter but for a second
-	// at most, without asking Redis; AllowAll and Reserve always ask. It takes about 300 bytes for each. Default: 16,384, rounded up to a power of two from
-	// 4 on. Negative: off.
+	// at most, without asking Redis; AllowAll and Reserve always ask. It takes about 300 bytes for each. Keys of more than
+	// 1,024 bytes are not remembered. Default: 16,384, rounded up to a power of two from 4 on. Negative: off.
 	DenyCache int
 
 	// MeterProvider counts decisions: rediskit.ratelimit.decisions, by limit.algorithm, outcome (allowed, refused,
@@ -411,7 +411,7 @@ func checkKey(key string, limit Limit) error {
 
 // name is the name of a state, and the note on it if notes are kept.
 func (l *Limiter) name(key string, lim *limit) (*note, string) {
-	if l.memo == nil {
+	if l.memo == nil || len(key) > longestNoted {
 		return nil, l.cfg.Keys.RateLimit(lim.spec.Name(), key).String()
 	}
 	n := l.memo.find(l.cfg.Keys, key, lim)

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,17 @@ func TestAResetForgetsARefusalWhereverItIsKept(t *testing.T) {
 		m.forget(key, l)
 		if remembered(m, l, names[:i+1]) != 0 || remembered(m, l, names[i+1:]) != len(names)-i-1 {
 			t.Errorf("after a reset of %s", key)
+		}
+	}
+}
+
+func TestKeysThatWouldFillTheMemoryAreNotRemembered(t *testing.T) {
+	l, limit := &Limiter{memo: newMemo(4)}, SlidingWindow(1, time.Minute).limit
+	for length, want := range map[int]bool{1: true, longestNoted: true, longestNoted + 1: false, 1 << 20: false} {
+		key := strings.Repeat(":", length)
+		n, name := l.name(key, limit)
+		if (n != nil) != want || name != l.cfg.Keys.RateLimit(limit.spec.Name(), key).String() {
+			t.Errorf("a key of %d bytes is remembered: %v, want %v", length, n != nil, want)
 		}
 	}
 }
