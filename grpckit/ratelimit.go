@@ -147,13 +147,14 @@ func header(gate *admission.Gate[call], pass *admission.Pass) metadata.MD {
 	return md
 }
 
-// answer is what clients see as its status, and interceptors as the cause.
+// answer is what clients see as its status, and interceptors as the cause. Its text is without the cause: where an interceptor wraps
+// it, gRPC sends the text of all.
 type answer struct {
 	status *status.Status
 	cause  error
 }
 
-func (a *answer) Error() string              { return a.status.Err().Error() + ": " + a.cause.Error() }
+func (a *answer) Error() string              { return a.status.Err().Error() }
 func (a *answer) Unwrap() error              { return a.cause }
 func (a *answer) GRPCStatus() *status.Status { return a.status }
 
