@@ -85,7 +85,7 @@ func New(client *rediskit.Client, cfg Config) (*Limiter, error) {
 		cfg:    cfg,
 		run:    limits.Server,
 		memo:   newMemo(cfg.DenyCache),
-		bound:  bound{timeout: cfg.Timeout},
+		bound:  bound{timeout: cfg.Timeout, hooked: hooked(client.Redis())},
 		outage: outage{policy: cfg.OnOutage, store: limits.NewStore(fallbackKeys)},
 		counts: counts,
 	}, nil

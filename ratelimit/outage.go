@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"github.com/tickettoken/rediskit"
 	"github.com/tickettoken/rediskit/internal/limits"
@@ -174,6 +177,7 @@ func (l *Limiter) fallbackAll(ctx context.Context, op, key string, calls []limit
 // so questions of about the same time share one, which ends up to an eighth of the timeout early.
 type bound struct {
 	timeout time.Duration // off if not positive
+	hooked  bool          // somebody may look at the values of a context
 	current atomic.Pointer[shared]
 }
 
@@ -197,13 +201,13 @@ func (b *bound) context(ctx context.Context) (context.Context, context.CancelFun
 		s = &shared{Context: c, cancel: cancel, made: now, ends: now.Add(b.timeout)}
 		b.current.Store(s)
 	}
-	if ctx == context.Background() {
-		return s.Context, nothing
-	}
 	if d, ok := ctx.Deadline(); ok && d.Before(s.ends) {
 		return context.WithDeadline(context.WithoutCancel(ctx), d)
 	}
-	return valued{s.Context, ctx}, nothing
+	if b.hooked {
+		return valued{s.Context, ctx}, nothing
+	}
+	return s.Context, nothing
 }
 
 func nothing() {}
@@ -215,3 +219,12 @@ type valued struct {
 }
 
 func (v valued) Value(key any) any { return v.values.Value(key) }
+
+// hooked reports whether a client is not the client library's own, which looks at no values, but something around it.
+func hooked(c rueidis.Client) bool {
+	t := reflect.TypeOf(c)
+	if t == nil || t.Kind() != reflect.Pointer {
+		return true
+	}
+	return t.Elem().PkgPath() != reflect.TypeFor[rueidis.ClientOption]().PkgPath()
+}
