@@ -172,6 +172,47 @@ func TestALostTTLIsRepairedAndNoShorterThanTheState(t *testing.T) {
 	})
 }
 
+func TestARefusalByABlockRepairsTheTTLOfWhatIsBehindIt(t *testing.T) {
+	eachLimit(t, func(t *testing.T, c *rediskit.Client, s *Spec, key func(string) string) {
+		call := Call{s, key("state"), 1}
+		for range 2 {
+			allow(t, c, call)
+		}
+		if err := Server.Block(context.Background(), c, s, call.Key, 2*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		num(t, c, "PERSIST", call.Key)
+		if r := allow(t, c, call); r.Verdict >= 0 {
+			t.Fatalf("not blocked: %+v", r)
+		}
+		if n := num(t, c, "PTTL", call.Key); n < 35_000 || n > 130_000 { // 2 of 3 were taken
+			t.Errorf("the TTL is %d ms", n)
+		}
+	})
+}
+
+func TestBlocksDoNotPileUp(t *testing.T) {
+	eachLimit(t, func(t *testing.T, c *rediskit.Client, s *Spec, key func(string) string) {
+		call := Call{s, key("state"), 1}
+		allow(t, c, call)
+		var first int64
+		for i := range 5 {
+			if err := Server.Block(context.Background(), c, s, call.Key, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			command := "STRLEN"
+			if s.Kind == SlidingWindow {
+				command = "LLEN"
+			}
+			if n := num(t, c, command, call.Key); i == 0 {
+				first = n
+			} else if n != first {
+				t.Errorf("%s was %d and is %d", command, first, n)
+			}
+		}
+	})
+}
+
 func TestABareCounterIsAFixedWindowAndGetsATTL(t *testing.T) {
 	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
 		key := rediskittest.Keys(t)
