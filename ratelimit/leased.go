@@ -304,6 +304,7 @@ func (t *table) make(size int) {
 }
 
 func (l *Leased) find(key string) *LeasedKey {
+	key = identity(key)
 	hash := maphash.String(l.keys.seed, key)
 	set := &l.keys.sets[hash&uint64(len(l.keys.sets)-1)]
 	for i := range set {
@@ -317,6 +318,7 @@ func (l *Leased) find(key string) *LeasedKey {
 }
 
 func (l *Leased) pin(key string) *LeasedKey {
+	key = identity(key)
 	l.keys.mu.Lock()
 	defer l.keys.mu.Unlock()
 	k := l.keys.pinned[key]

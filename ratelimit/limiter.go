@@ -2,6 +2,8 @@ package ratelimit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -23,7 +25,8 @@ const (
 
 // Config configures a [Limiter]. The zero value is ready to use.
 type Config struct {
-	// Keys names the states: "<namespace>/rl:<algorithm and window>:{<key>}". Default: no namespace.
+	// Keys names the states: "<namespace>/rl:<algorithm and window>:{<key>}", with the first 256 bytes and the SHA-256 of a
+	// longer key. Default: no namespace.
 	Keys keys.Builder
 
 	// OnOutage says what to answer when Redis cannot be asked. Default: FailClosed.
@@ -41,7 +44,7 @@ type Config struct {
 	DenyCache int
 
 	// MeterProvider counts decisions: rediskit.ratelimit.decisions, by limit.algorithm, outcome (allowed, refused,
-	// failed) and source (server, cache, outage). Default: nothing is counted.
+	// failed) and source (server, cache, outage, lease). Default: nothing is counted.
 	MeterProvider metric.MeterProvider
 }
 
@@ -354,7 +357,7 @@ func (l *Limiter) each(ctx context.Context, op, key string, all []Limit, do func
 	}
 	err := do(ctx, names)
 	for _, limit := range all {
-		l.memo.forget(key, limit.limit)
+		l.memo.forget(identity(key), limit.limit)
 	}
 	return opError(op, key, err)
 }
@@ -376,10 +379,10 @@ func (l *Limiter) Refund(ctx context.Context, results ...Result) error {
 			errs = append(errs, opError(op, r.key, errors.New("the result is that of a slot: want Slot.Release")))
 			continue
 		}
-		key := l.cfg.Keys.RateLimit(r.limit.spec.Name(), r.key)
+		key := l.state(r.limit.spec.Name(), r.key)
 		marker := keys.Sub(key, "refunded", strconv.FormatInt(r.reply.At, 36)+"."+strconv.FormatInt(r.reply.A, 36)).String()
 		_, err := l.run.Refund(ctx, l.client, limits.Call{Limit: r.limit.spec, Key: key.String(), Cost: r.cost}, marker, r.reply)
-		l.memo.forget(r.key, r.limit)
+		l.memo.forget(identity(r.key), r.limit)
 		errs = append(errs, opError(op, r.key, err))
 	}
 	return errors.Join(errs...)
@@ -411,11 +414,28 @@ func checkKey(key string, limit Limit) error {
 
 // name is the name of a state, and the note on it if notes are kept.
 func (l *Limiter) name(key string, lim *limit) (*note, string) {
-	if l.memo == nil || len(key) > longestNoted {
-		return nil, l.cfg.Keys.RateLimit(lim.spec.Name(), key).String()
+	if l.memo == nil {
+		return nil, l.state(lim.spec.Name(), key).String()
 	}
-	n := l.memo.find(l.cfg.Keys, key, lim)
+	n := l.memo.find(l.cfg.Keys, identity(key), lim)
 	return n, n.name
+}
+
+// state is the key of a state.
+func (l *Limiter) state(name, key string) keys.RateLimitKey {
+	return l.cfg.Keys.RateLimit(name, identity(key))
+}
+
+const longest = 256
+
+// identity stands for a key: it is the key, or for a long one its beginning and its hash, because what clients make up must
+// fill no memory. That is longer than a key that stands for itself, and so none of those.
+func identity(key string) string {
+	if len(key) <= longest {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return key[:longest] + hex.EncodeToString(sum[:])
 }
 
 func opError(op, key string, err error) error {

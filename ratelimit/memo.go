@@ -12,9 +12,6 @@ import (
 // believe is how long a refusal is believed at most: others may have reset the key.
 const believe = time.Second
 
-// longestNoted is how long a key is at most that is remembered, in bytes: what clients make up must not fill the memory.
-const longestNoted = 1024
-
 // memo remembers, for the keys that were asked for last, the name of the state and whether it was refused. It has a
 // fixed number of places, a few for each hash, so that keys of one hash do not keep driving one another out. A nil memo
 // remembers nothing.

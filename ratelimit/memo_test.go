@@ -75,13 +75,18 @@ func TestAResetForgetsARefusalWhereverItIsKept(t *testing.T) {
 	}
 }
 
-func TestKeysThatWouldFillTheMemoryAreNotRemembered(t *testing.T) {
-	l, limit := &Limiter{memo: newMemo(4)}, SlidingWindow(1, time.Minute).limit
-	for length, want := range map[int]bool{1: true, longestNoted: true, longestNoted + 1: false, 1 << 20: false} {
-		key := strings.Repeat(":", length)
-		n, name := l.name(key, limit)
-		if (n != nil) != want || name != l.cfg.Keys.RateLimit(limit.spec.Name(), key).String() {
-			t.Errorf("a key of %d bytes is remembered: %v, want %v", length, n != nil, want)
+func TestLongKeysAreHashedSoThatTheyFillNoMemory(t *testing.T) {
+	l, limit, seen := &Limiter{memo: newMemo(1024)}, SlidingWindow(1, time.Minute).limit, map[string]int{}
+	for _, length := range []int{1, longest - 1, longest, longest + 1, longest + 64, longest + 65, 1 << 20, 1<<20 + 1} {
+		n, name := l.name(strings.Repeat("k", length), limit)
+		if other := seen[name]; other != 0 || n == nil || len(n.key)+len(name) > 1000 {
+			t.Errorf("a key of %d bytes is known as %q, and so is one of %d", length, name, other)
 		}
+		seen[name] = length
+	}
+	// What a long key stands for cannot be said by another key.
+	long := strings.Repeat("k", longest+1)
+	if identity(identity(long)) == identity(long) {
+		t.Error("a key can take the place of a longer one")
 	}
 }
