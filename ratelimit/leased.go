@@ -191,8 +191,8 @@ func (l *Leased) Allow(ctx context.Context, key string) (Result, error) {
 //
 // Errors and outages are as with [Limiter.AllowN], except that nothing is unknown after an error: the permits were not
 // taken for this call. In an outage, batches are used until their leases end; then the policy answers. After
-// [Leased.Close] the error wraps [ErrClosed]. Without a deadline a call takes at most as long as the request it finds under way, and
-// its own: twice Config.Timeout.
+// [Leased.Close] the error wraps [ErrClosed]. Without a deadline a call takes at most Config.Timeout for each request that it has to
+// wait for: the one under way, and, where callers wait with different costs, one for each cost before its own.
 func (l *Leased) AllowN(ctx context.Context, key string, cost int) (Result, error) {
 	k := l.find(key)
 	if b, left := k.take(int64(cost)); b != nil {
