@@ -55,9 +55,9 @@ type Slot struct {
 // and else it is free after a lease. In an outage, FailOpen gives a slot that holds nothing, and FailLocal counts the
 // slots that this process holds, those from before the outage too, against its share of the limit.
 //
-// Never more than n hold a place whose Context has not ended, with the same exceptions as for all limits: a failover may
+// There are never more than n slots whose Context has not ended, with the same exceptions as for all limits: a failover may
 // forget the last places that were taken, and a server clock that jumps forward ends leases early. A holder hears of
-// either at its next renewal.
+// either at its next renewal. Work that goes on after its Context has ended counts no more.
 func (l *Limiter) Acquire(ctx context.Context, key string, limit Limit) (*Slot, error) {
 	const op = "ratelimit.Acquire"
 	lim, err := l.checkSlot(ctx, key, limit)
@@ -67,7 +67,7 @@ func (l *Limiter) Acquire(ctx context.Context, key string, limit Limit) (*Slot, 
 	s := &Slot{
 		limiter: l,
 		key:     key,
-		state:   l.cfg.Keys.RateLimit(lim.spec.Name(), key).String(),
+		state:   l.state(lim.spec.Name(), key).String(),
 		lease:   limits.NewLease(),
 		caller:  ctx,
 	}
@@ -85,8 +85,9 @@ func (l *Limiter) Acquire(ctx context.Context, key string, limit Limit) (*Slot, 
 	}
 	s.result, _ = lim.result(key, 1, reply, true, time.Now())
 	l.counts.add(ctx, lim, s.result.Allowed, fromServer)
-	if err := s.result.Err(); err != nil {
-		return nil, opError(op, key, err)
+	if !s.result.Allowed {
+		full := &ExceededError{Key: key, RetryAfter: s.result.RetryAfter, Limit: limit.Permits(), Current: int(reply.A)}
+		return nil, opError(op, key, full)
 	}
 	held := lease.Hold(ctx, lease.Terms{
 		Length: lim.spec.Window,
