@@ -126,6 +126,24 @@ func TestACancelledCallWithoutAReplySaysThatItMayHaveTakenItsPermit(t *testing.T
 	}
 }
 
+// Whoever has less time than Config.Timeout gets an error when it is over, and never the policy's answer by chance.
+func TestACallersDeadlineIsNoOutage(t *testing.T) {
+	t.Parallel()
+	_, proxy, through, around := faulty(t)
+	broken, _ := askers(t, through, around, ratelimit.Config{OnOutage: ratelimit.FailOpen(), Timeout: time.Minute})
+	limit := ratelimit.SlidingWindow(1000, time.Hour)
+	for range 10 {
+		wantRecovery(t, broken, "k", limit) // on a connection that is made already, and so is used by one caller alone
+		proxy.BlackHoleReplies()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if r, err := broken.Allow(ctx, "k", limit); !errors.Is(err, context.DeadlineExceeded) || r.Allowed {
+			t.Errorf("%+v, %v", r, err)
+		}
+		cancel()
+		check(t, proxy.Resume())
+	}
+}
+
 func TestACallIsCancelledWhileItConnects(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]func(*redistest.FaultProxy) error{

@@ -222,6 +222,20 @@ func TestARaisedLimitIsNotDeniedFromTheCache(t *testing.T) {
 	}, everywhere...)
 }
 
+func TestARefusedCostSaysNothingAboutASmallerOne(t *testing.T) {
+	every := longLived(5)
+	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
+		l, ctx := newLimiter(t, c, ratelimit.Config{Timeout: time.Minute}), t.Context()
+		for name, limit := range every {
+			for i, cost := range []int{3, 3, 3, 2, 3, 1} { // of which the first and the fourth fit
+				if r, err := l.AllowN(ctx, name, limit, cost); err != nil || r.Allowed != (i == 0 || i == 3) {
+					t.Errorf("%s: call %d: %+v, %v", name, i, r, err)
+				}
+			}
+		}
+	}, everywhere...)
+}
+
 func TestALimitMayBeLoweredWhileItsStateIsFull(t *testing.T) {
 	ten, four := longLived(10), longLived(4)
 	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {

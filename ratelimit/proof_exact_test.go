@@ -138,7 +138,7 @@ func stateNames(t testing.TB, cl *redistest.Cluster, slot int) []string {
 func TestSoakTheLimitsHoldWhileTheirSlotMovesBackAndForth(t *testing.T) {
 	t.Parallel()
 	cl, at := startCluster(t)
-	all := hammered(t)
+	all, moves := hammered(t), 0
 	for range soak.Scale() {
 		o := orders{Redis: at, Namespace: newNamespace(t, at), Key: "hot", Limits: all}
 		slot := int(keys.Slot(string(keys.MustNew(o.Namespace).RateLimit("any", o.Key))))
@@ -149,7 +149,9 @@ func TestSoakTheLimitsHoldWhileTheirSlotMovesBackAndForth(t *testing.T) {
 			}
 			return nil
 		})
-		for range 8 {
+		const span = 1100 * time.Millisecond
+		server := cl.Nodes()[0]
+		for began := now(t, server); now(t, server) < began+span.Milliseconds(); moves++ {
 			m, err := cl.BeginMigrate(slot, away(t, cl, slot))
 			check(t, err)
 			if names := stateNames(t, cl, slot); len(names) > 0 {
@@ -162,9 +164,10 @@ func TestSoakTheLimitsHoldWhileTheirSlotMovesBackAndForth(t *testing.T) {
 		wantAnswers(t, r)
 		for _, h := range histories(t, all, r, true) {
 			h.check(t)
-			h.wantUse(t, time.Millisecond)
+			h.wantUse(t, span)
 		}
 	}
+	t.Logf("the slot moved %d times", moves)
 }
 
 // startSentinel starts a primary, a replica and sentinels of the test's own.
