@@ -195,7 +195,7 @@ func TestErrAndDoneKnowTheTimeBeforeTheTimerDoes(t *testing.T) {
 				if l.Err() != nil {
 					t.Fatalf("it ended early: %v", l.Err())
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if !look(l) || context.Cause(l) != errLost {
 					t.Errorf("the lease is over, and the context is not: %v", context.Cause(l))
 				}
