@@ -103,7 +103,7 @@ return answers`
 					more := rapid.Int64Range(1, us(MaxWindow)/MaxPermits-1).Draw(t, "more")
 					b = least.Int64() + c*more
 					least.Mul(least, big.NewInt(a)).Sub(least, by)
-					d = least.Div(least, big.NewInt(c)).Int64() + a*more
+					d = max(least.Div(least, big.NewInt(c)).Int64()+a*more, 0)
 				}
 				for _, n := range []int64{a, b, c, d} {
 					args = append(args, number(n))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -338,6 +339,27 @@ func TestAStateTakesLittleMemory(t *testing.T) {
 		t.Logf("%s: %d bytes after one hit", text, n)
 		if n > most {
 			t.Errorf("%s: %d bytes after one hit, want at most %d", text, n, most)
+		}
+	}
+	bucket := Call{limit(t, "gcra:1000/1h,burst=1000"), "rl:{0123456789}:refunds", 1}
+	var calls []taken
+	for range 60 {
+		calls = append(calls, taken{bucket, allow(t, c, bucket)})
+	}
+	for i, back := range slices.Backward(calls) {
+		if !must[bool](t)(Server.Refund(context.Background(), c, bucket, marker(bucket, back.r), back.r)) {
+			t.Errorf("nothing came back of %+v", back.r)
+		}
+		switch n := usage(bucket.Key); {
+		case i == len(calls)-1:
+			t.Logf("a bucket after a refund: %d bytes", n)
+		case i == 0:
+			t.Logf("a bucket after 60 refunds: %d bytes", n)
+			fallthrough
+		default:
+			if n > 768 {
+				t.Fatalf("after %d refunds a bucket takes %d bytes", len(calls)-i, n)
+			}
 		}
 	}
 	call := Call{limit(t, "sliding-window:1000/1h"), "rl:{0123456789}:hits", 1}
