@@ -25,7 +25,8 @@ type refund struct {
 	of  Reply
 }
 
-// NewStore makes a Store of at most most states, and as many refunds that are remembered.
+// NewStore makes a Store of at most most states, and as many refunds that are remembered. Where there is no room,
+// some go that have expired, or else any other: then its key begins anew.
 func NewStore(most int) *Store {
 	return &Store{most: max(most, 1), states: map[string]*state{}, refunded: map[refund]int64{}}
 }

@@ -136,7 +136,6 @@ func TestASlidingCounterFollowsItsFormulaWithoutRounding(t *testing.T) {
 	})
 }
 
-// The refunds of the test above come at once or late. This is each alone.
 func TestARefundOfAWindowTakesOutItsOwnHitsOnce(t *testing.T) {
 	s, store := limit(t, "sliding-window:5/1s"), NewStore(10)
 	call := Call{s, "key", 1}
