@@ -380,7 +380,11 @@ func (l *Limiter) Refund(ctx context.Context, results ...Result) error {
 			continue
 		}
 		key := l.state(r.limit.spec.Name(), r.key)
-		marker := keys.Sub(key, "refunded", strconv.FormatInt(r.reply.At, 36)+"."+strconv.FormatInt(r.reply.A, 36)).String()
+		var call string // which no other has
+		for _, n := range []int64{r.reply.At, r.reply.A, r.reply.B, r.reply.C} {
+			call += "." + strconv.FormatInt(n, 36)
+		}
+		marker := keys.Sub(key, "refunded", call[1:]).String()
 		_, err := l.run.Refund(ctx, l.client, limits.Call{Limit: r.limit.spec, Key: key.String(), Cost: r.cost}, marker, r.reply)
 		l.memo.forget(identity(r.key), r.limit)
 		errs = append(errs, opError(op, r.key, err))
