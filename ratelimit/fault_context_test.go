@@ -71,16 +71,20 @@ func TestACallThatIsCancelledOnItsWayStillTellsWhatItTook(t *testing.T) {
 	proxy.SetDelay(200 * time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { // cancels between the server's decision and its arrival
-		defer cancel()
-		for taken(t, sound, "k", limit) < 2 && ctx.Err() == nil {
-		}
-	}()
-	r, err := broken.Allow(ctx, "k", limit)
-	if err != nil || !r.Allowed || r.Degraded {
-		t.Errorf("%+v, %v", r, err)
+	const calls = 8 // on a shared connection, where each could be left without the others
+	var wg sync.WaitGroup
+	for range calls {
+		wg.Go(func() {
+			if r, err := broken.Allow(ctx, "k", limit); err != nil || !r.Allowed || r.Degraded {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
 	}
-	if got := taken(t, sound, "k", limit); got != 2 {
+	for taken(t, sound, "k", limit) < 1+calls && !t.Failed() {
+	}
+	cancel() // between the server's decisions and their arrival
+	wg.Wait()
+	if got := taken(t, sound, "k", limit); got != 1+calls {
 		t.Errorf("%d permits are taken", got)
 	}
 }
@@ -132,7 +136,7 @@ func TestACallersDeadlineIsNoOutage(t *testing.T) {
 	_, proxy, through, around := faulty(t)
 	broken, _ := askers(t, through, around, ratelimit.Config{OnOutage: ratelimit.FailOpen(), Timeout: time.Minute})
 	limit := ratelimit.SlidingWindow(1000, time.Hour)
-	for range 10 {
+	for range 25 {
 		wantRecovery(t, broken, "k", limit) // on a connection that is made already, and so is used by one caller alone
 		proxy.BlackHoleReplies()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
