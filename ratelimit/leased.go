@@ -221,14 +221,8 @@ func (l *Leased) Close(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 	var errs []error
-	select {
-	case <-l.landed:
-	default:
-		select {
-		case <-l.landed:
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("%w, before all requests had ended", ctx.Err()))
-		}
+	if !l.waitLanded(ctx) {
+		errs = append(errs, fmt.Errorf("%w, before all requests had ended", ctx.Err()))
 	}
 	var calls []limits.BatchCall
 	l.each(func(k *LeasedKey) {
@@ -246,6 +240,26 @@ func (l *Leased) Close(ctx context.Context) error {
 		errs = append(errs, l.limiter.ask(ctx, func(ctx context.Context) error { return l.giveAll(ctx, part) }))
 	}
 	return opError(op, "", errors.Join(errs...))
+}
+
+// waitLanded waits until no request is under way. If ctx is cancelled already, it waits as long as for a request.
+func (l *Leased) waitLanded(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		bounded, cancel := l.limiter.bound.context(ctx)
+		defer cancel()
+		ctx = bounded
+	}
+	select {
+	case <-l.landed:
+		return true
+	case <-ctx.Done():
+	}
+	select { // if both, it has
+	case <-l.landed:
+		return true
+	default:
+		return false
+	}
 }
 
 // begin counts a request, unless it is closed.

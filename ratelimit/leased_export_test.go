@@ -33,3 +33,15 @@ func (k *LeasedKey) Held() int {
 
 // State is the key of the state.
 func (k *LeasedKey) State() string { return k.name }
+
+// Places is how many keys have one.
+func (l *Leased) Places() (n int) {
+	for i := range l.keys.sets {
+		for j := range l.keys.sets[i] {
+			if l.keys.sets[i][j].Load() != nil {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -125,16 +125,21 @@ func (k *LeasedKey) allowed(b *batch, left int64) Result {
 	return Result{Allowed: true, Limit: b.limit, Remaining: int(left), ResetAt: b.resetAt, key: k.key}
 }
 
-// refused answers from a refusal that is still believed.
-func (k *LeasedKey) refused(ctx context.Context, cost int64) (Result, bool) {
+// refused finds a refusal that is still believed.
+func (k *LeasedKey) refused(cost int64) *refusal {
 	f := k.refusal.Load()
 	if f == nil || f.cost != cost || time.Until(f.until) <= 0 {
-		return Result{}, false
+		return nil
 	}
-	r := f.result
-	r.RetryAfter = roundUp(time.Until(f.retry))
+	return f
+}
+
+// again answers with a refusal once more.
+func (k *LeasedKey) again(ctx context.Context, f *refusal) Result {
 	k.owner.limiter.counts.add(ctx, k.owner.limit, false, fromCache)
-	return r, true
+	r := f.result
+	r.RetryAfter = roundUp(max(time.Until(f.retry), 1))
+	return r
 }
 
 // slow answers when the permits are not at hand.
@@ -144,8 +149,11 @@ func (k *LeasedKey) slow(ctx context.Context, cost int64) (Result, error) {
 	if err := l.check(ctx, k.key, cost); err != nil {
 		return Result{}, opError(op, k.key, err)
 	}
-	if r, ok := k.refused(ctx, cost); ok {
-		return r, nil
+	if f := k.refused(cost); f != nil {
+		if b, left := k.take(cost); b != nil { // it came before the refusal
+			return k.allowed(b, left), nil
+		}
+		return k.again(ctx, f), nil
 	}
 	k.mu.Lock()
 	// A request may just have ended.
@@ -155,9 +163,9 @@ func (k *LeasedKey) slow(ctx context.Context, cost int64) (Result, error) {
 			return k.allowed(b, left), nil
 		}
 	}
-	if r, ok := k.refused(ctx, cost); ok {
+	if f := k.refused(cost); f != nil {
 		k.mu.Unlock()
-		return r, nil
+		return k.again(ctx, f), nil
 	}
 	if !k.ask(ctx) {
 		k.mu.Unlock()
@@ -299,27 +307,23 @@ func (k *LeasedKey) received(call limits.BatchCall, asked time.Time, reply limit
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	l, now := k.owner, time.Now()
-	left := given.Permits
 	var b *batch
-	if left > 0 {
+	if given.Permits > 0 {
 		k.retire()
-		lasts := given.Lasts - given.Lasts/1000
 		d := l.limit.spec.Decide(reply, call.Need, true)
-		b = &batch{ends: asked.Add(lasts), low: -1, limit: int(l.limit.spec.Permits), resetAt: now.Add(d.Reset), permits: left, name: given.Name}
+		b = &batch{ends: asked.Add(given.Lasts - given.Lasts/1000), low: -1, limit: int(l.limit.spec.Permits), resetAt: now.Add(d.Reset),
+			permits: given.Permits, name: given.Name}
 		k.sent = asked
 	}
 	var no *refusal
-	if given.Permits < call.Want {
+	if given.Permits < call.Want && len(k.returns) == 0 { // else there will be more when those are back
 		reply.Verdict = 0
 		r, d := l.limit.result(k.key, call.Need, reply, true, now)
 		r.limit, r.reply = nil, limits.Reply{}
 		no = &refusal{cost: call.Need, until: asked.Add(min(d.Wait, believe)), retry: asked.Add(d.Wait), result: r}
 	}
-	remembers := l.limiter.memo != nil
-	if remembers {
-		k.refusal.Store(no)
-	}
-	waiting := k.waiters[:0]
+	remembers, left := l.limiter.memo != nil, given.Permits
+	var decided, waiting []*waiter
 	for _, w := range k.waiters {
 		switch {
 		// Who was waiting when the batch was given has used his part of it then. For others it must not be over.
@@ -332,12 +336,11 @@ func (k *LeasedKey) received(call limits.BatchCall, asked time.Time, reply limit
 			waiting = append(waiting, w)
 			continue
 		}
-		close(w.done)
+		decided = append(decided, w)
 	}
-	clear(k.waiters[len(waiting):])
-	k.waiters = waiting
+	k.waiters, k.asking = waiting, len(waiting) > 0
 	if b != nil {
-		if no == nil && left >= 8 {
+		if given.Permits == call.Want && left >= 8 {
 			b.low = left / 8
 		}
 		b.left.Store(left)
@@ -346,7 +349,12 @@ func (k *LeasedKey) received(call limits.BatchCall, asked time.Time, reply limit
 			k.retire()
 		}
 	}
-	k.asking = len(k.waiters) > 0
+	if remembers {
+		k.refusal.Store(no) // after the batch: who finds it looks there again
+	}
+	for _, w := range decided {
+		close(w.done)
+	}
 	return k.asking
 }
 

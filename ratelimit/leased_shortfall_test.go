@@ -50,7 +50,7 @@ var loads = []load{
 // With leases, as much is allowed as by a limit that is stricter by the lease, but for what processes hold. The log has the table
 // of the guide: go test -v -run Shortfall, and with REDISKIT_SOAK=10 steadier numbers.
 func TestSoakTheShortfallOfLeases(t *testing.T) {
-	length := 10*time.Second*time.Duration(soak.Scale()) + time.Second/2
+	length := 5*time.Second*time.Duration(soak.Scale()) + time.Second/2
 	for _, limit := range []ratelimit.Limit{
 		ratelimit.SlidingWindow(loadPermits, time.Second), ratelimit.FixedWindow(loadPermits, time.Second),
 		ratelimit.SlidingCounter(loadPermits, time.Second), ratelimit.TokenBucket(loadPermits, loadPermits),

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -19,14 +20,16 @@ import (
 	"github.com/tickettoken/rediskit/scan"
 )
 
-// The test binary is also the processes that hammer a limit together: see hammer.
+// The test binary is also the processes that use a limit together: see hammer and useLeases.
 func TestMain(m *testing.M) {
-	if orders := os.Getenv(hammerEnv); orders != "" {
-		if err := hammer(orders, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	for env, role := range map[string]func(string, io.Reader, io.Writer) error{hammerEnv: hammer, leasesEnv: useLeases} {
+		if orders := os.Getenv(env); orders != "" {
+			if err := role(orders, os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
 		}
-		os.Exit(0)
 	}
 	leaks.VerifyTestMain(m)
 }
