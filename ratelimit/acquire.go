@@ -106,7 +106,7 @@ func (l *Limiter) Acquire(ctx context.Context, key string, limit Limit) (*Slot, 
 func (l *Limiter) acquireWithout(ctx context.Context, op string, s *Slot, lim *limit, err error) (*Slot, error) {
 	s.lease = ""
 	s.ctx, s.end = context.WithCancel(ctx)
-	if l.outage.policy <= FailClosed || !rediskit.IsUnavailable(err) || ctx.Err() != nil {
+	if l.outage.policy <= FailClosed || !rediskit.IsUnavailable(err) || ended(ctx) != nil {
 		s.result, err = l.fallback(ctx, op, s.key, limits.Call{Limit: lim.spec, Key: s.state, Cost: 1}, lim, err)
 		if err != nil {
 			s.end()

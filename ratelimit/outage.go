@@ -17,8 +17,8 @@ import (
 )
 
 // Outage says what to answer when Redis cannot be asked: when it is away, says that it cannot take writes, or does not
-// answer within Config.Timeout. After five such failures in a row Redis is left alone for half a second at a time, in
-// which the policy answers at once, and then tried with a single question.
+// answer within Config.Timeout. After five such failures in a row, each of a question that was asked after the failure before it, Redis
+// is left alone for half a second at a time, in which the policy answers at once, and then tried with a single question.
 type Outage int
 
 const (
@@ -50,7 +50,8 @@ type outage struct {
 	policy Outage
 	store  *limits.Store // of FailLocal
 
-	failures atomic.Int32              // in a row
+	failures atomic.Int32              // in a row, of questions that were asked one after the other
+	latest   atomic.Pointer[time.Time] // when the last of these was noticed
 	until    atomic.Pointer[time.Time] // no question before that
 	last     atomic.Pointer[error]     // what to say in the meantime
 }
@@ -74,15 +75,21 @@ func (o *outage) succeeded() {
 	}
 }
 
-func (o *outage) failed(err error) {
+// failed counts a failure, unless the question was on its way already at the one before: all that is lost with a
+// connection is lost once.
+func (o *outage) failed(asked time.Time, err error) {
 	said := &rediskit.ConnectionError{Err: fmt.Errorf("%w: %v", errOpen, err)}
 	if ce := (*rediskit.ConnectionError)(nil); errors.As(err, &ce) {
 		said = &rediskit.ConnectionError{Addr: ce.Addr, Err: fmt.Errorf("%w: %w", errOpen, ce.Err)}
 	}
 	last := error(said)
 	o.last.Store(&last)
+	before, now := o.latest.Load(), time.Now()
+	if before != nil && !asked.After(*before) || !o.latest.CompareAndSwap(before, &now) {
+		return
+	}
 	if o.failures.Add(1) == breakAfter {
-		until := time.Now().Add(pause())
+		until := now.Add(pause())
 		o.until.Store(&until)
 	}
 }
@@ -96,13 +103,14 @@ func (l *Limiter) ask(ctx context.Context, question func(ctx context.Context) er
 	}
 	bounded, cancel := l.bound.context(ctx)
 	defer cancel()
+	asked := time.Now()
 	err := question(bounded)
 	switch {
 	case err == nil:
 		l.outage.succeeded()
 	case ended(ctx) != nil: // which says nothing about the server
 	case rediskit.IsUnavailable(err):
-		l.outage.failed(err)
+		l.outage.failed(asked, err)
 	default:
 		l.outage.succeeded()
 	}
