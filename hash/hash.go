@@ -3,6 +3,7 @@ package hash
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 	"time"
@@ -12,9 +13,13 @@ import (
 	"github.com/tickettoken/rediskit"
 	"github.com/tickettoken/rediskit/codec"
 	"github.com/tickettoken/rediskit/internal/data"
+	"github.com/tickettoken/rediskit/internal/fields"
 )
 
-var errNilClient = errors.New("hash: client is nil")
+var (
+	errNilClient = errors.New("hash: client is nil")
+	errReply     = errors.New("unexpected form of reply")
+)
 
 // Config says how structs are kept.
 type Config struct {
@@ -30,7 +35,7 @@ type Config struct {
 // Hash keeps structs of type T in hashes; which hash, each call says. It is safe for concurrent use.
 type Hash[T any] struct {
 	store store
-	plan  *plan
+	plan  *fields.Plan
 	codec codec.Codec[any]
 	pool  sync.Pool // *scratch[T]
 }
@@ -40,7 +45,7 @@ type Hash[T any] struct {
 type scratch[T any] struct {
 	v    T
 	rv   reflect.Value // of v
-	args arguments
+	args fields.Arguments
 }
 
 // New returns access to hashes that hold a T each, a struct. It sends nothing. It returns an error if client is
@@ -51,9 +56,13 @@ func New[T any](client *rediskit.Client, cfg Config) (*Hash[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := planOf(reflect.TypeFor[T]())
-	if err != nil {
-		return nil, err
+	t := reflect.TypeFor[T]()
+	p, err := fields.Of(t)
+	switch {
+	case t.Kind() != reflect.Struct:
+		return nil, fmt.Errorf("hash: %w; NewMap is for other values", err)
+	case err != nil:
+		return nil, fmt.Errorf("hash: %w", err)
 	}
 	if cfg.Codec == nil {
 		cfg.Codec = codec.JSON[any]()
@@ -126,7 +135,7 @@ func (h *Hash[T]) SetNX(ctx context.Context, key string, v T, field string) (boo
 	if err := data.CheckKey(op, key); err != nil {
 		return false, err
 	}
-	i, err := h.plan.find(field)
+	i, err := h.plan.Find(field)
 	if err != nil {
 		return false, data.Err(op, key, err)
 	}
@@ -135,10 +144,10 @@ func (h *Hash[T]) SetNX(ctx context.Context, key string, v T, field string) (boo
 	if err := h.encode(s, v, []int{i}); err != nil {
 		return false, data.Err(op, key, err)
 	}
-	if s.args.finish() == 0 {
+	if s.args.Finish() == 0 {
 		return false, data.Errorf(op, key, "field %q: the value is one that is omitted", field)
 	}
-	return h.store.setNX(ctx, op, key, field, s.args.list[header+1])
+	return h.store.setNX(ctx, op, key, field, s.args.List[header+1])
 }
 
 // Get reads a T. It returns (zero, false, nil) if there is no hash, or one that has no field of T. Fields that
@@ -146,14 +155,14 @@ func (h *Hash[T]) SetNX(ctx context.Context, key string, v T, field string) (boo
 //
 // A value that is not one of the field's type is an error that names the field and is codec.ErrCorrupt.
 func (h *Hash[T]) Get(ctx context.Context, key string) (T, bool, error) {
-	return h.get(ctx, "hash.Get", key, h.plan.names, nil)
+	return h.get(ctx, "hash.Get", key, h.plan.Names(), nil)
 }
 
 // GetFields is Get for the named fields alone; the others are zero in the T. It returns (zero, false, nil) if
 // the hash has none of them. A name that T does not have is an error, and so is no name at all.
 func (h *Hash[T]) GetFields(ctx context.Context, key string, fields ...string) (T, bool, error) {
 	const op = "hash.GetFields"
-	which, err := h.plan.pick(fields)
+	which, err := h.plan.Pick(fields)
 	if err == nil && len(fields) == 0 {
 		err = errors.New("no fields")
 	}
@@ -176,7 +185,7 @@ func (h *Hash[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, er
 		}
 	}
 	results := h.store.client.DoMulti(ctx, len(keys), func(b rueidis.Builder, i int) rueidis.Completed {
-		return b.Hmget().Key(keys[i]).Field(h.plan.names...).Build()
+		return b.Hmget().Key(keys[i]).Field(h.plan.Names()...).Build()
 	})
 	out := make(map[string]T, len(keys))
 	s := h.scratch()
@@ -187,7 +196,7 @@ func (h *Hash[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, er
 		var v T
 		var found bool
 		if err == nil {
-			v, found, err = h.decode(s, msgs, len(h.plan.names), nil)
+			v, found, err = h.decode(s, msgs, len(h.plan.Names()), nil)
 		}
 		if found {
 			out[keys[i]] = v
@@ -205,7 +214,7 @@ func (h *Hash[T]) GetMany(ctx context.Context, keys ...string) (map[string]T, er
 //
 // Incr must not be repeated after a lost reply, and the client does not; [rediskit.MayHaveApplied] tells.
 func (h *Hash[T]) Incr(ctx context.Context, key, field string, by int64) (int64, error) {
-	if err := h.check(field, formInt, formUint, "an integer"); err != nil {
+	if err := h.check(field, h.plan.IsInteger, "an integer"); err != nil {
 		return 0, data.Err("hash.Incr", key, err)
 	}
 	return h.store.incr(ctx, key, field, by)
@@ -217,7 +226,7 @@ func (h *Hash[T]) Incr(ctx context.Context, key, field string, by int64) (int64,
 //
 // IncrFloat must not be repeated after a lost reply, and the client does not; [rediskit.MayHaveApplied] tells.
 func (h *Hash[T]) IncrFloat(ctx context.Context, key, field string, by float64) (float64, error) {
-	if err := h.check(field, formFloat, formFloat, "a float"); err != nil {
+	if err := h.check(field, h.plan.IsFloat, "a float"); err != nil {
 		return 0, data.Err("hash.IncrFloat", key, err)
 	}
 	return h.store.incrFloat(ctx, key, field, by)
@@ -228,7 +237,7 @@ func (h *Hash[T]) IncrFloat(ctx context.Context, key, field string, by float64) 
 //
 // You may repeat DelFields, but the number is that of the last call; so the client does not after a lost reply.
 func (h *Hash[T]) DelFields(ctx context.Context, key string, fields ...string) (int64, error) {
-	if _, err := h.plan.pick(fields); err != nil {
+	if _, err := h.plan.Pick(fields); err != nil {
 		return 0, data.Err("hash.DelFields", key, err)
 	}
 	return h.store.delFields(ctx, key, fields)
@@ -236,7 +245,7 @@ func (h *Hash[T]) DelFields(ctx context.Context, key string, fields ...string) (
 
 // Exists returns whether the hash has a field of T.
 func (h *Hash[T]) Exists(ctx context.Context, key, field string) (bool, error) {
-	if _, err := h.plan.find(field); err != nil {
+	if _, err := h.plan.Find(field); err != nil {
 		return false, data.Err("hash.Exists", key, err)
 	}
 	return h.store.exists(ctx, key, field)
@@ -280,7 +289,7 @@ func (h *Hash[T]) Persist(ctx context.Context, key string) (bool, error) {
 
 // writeFields is write for fields by their names.
 func (h *Hash[T]) writeFields(ctx context.Context, op, key string, m mode, v T, fields []string) (bool, error) {
-	which, err := h.plan.pick(fields)
+	which, err := h.plan.Pick(fields)
 	if err != nil {
 		return false, data.Err(op, key, err)
 	}
@@ -300,8 +309,8 @@ func (h *Hash[T]) write(ctx context.Context, op, key string, m mode, v T, which 
 	if err := h.encode(s, v, which); err != nil {
 		return false, data.Err(op, key, err)
 	}
-	values := s.args.finish()
-	return h.store.write(ctx, op, key, m, s.args.list, values)
+	values := s.args.Finish()
+	return h.store.write(ctx, op, key, m, s.args.List, values)
 }
 
 func (h *Hash[T]) get(ctx context.Context, op, key string, names []string, which []int) (v T, found bool, err error) {
@@ -318,14 +327,14 @@ func (h *Hash[T]) get(ctx context.Context, op, key string, names []string, which
 	return v, found, data.Err(op, key, err)
 }
 
-// check makes sure that a field exists and has one of two forms.
-func (h *Hash[T]) check(field string, a, b form, what string) error {
-	i, err := h.plan.find(field)
+// check makes sure that a field exists and is of a kind.
+func (h *Hash[T]) check(field string, is func(int) bool, what string) error {
+	i, err := h.plan.Find(field)
 	if err != nil {
 		return err
 	}
-	if f := &h.plan.fields[i]; f.form != a && f.form != b {
-		return errors.New("field " + f.path + " is not " + what)
+	if !is(i) {
+		return errors.New("field " + h.plan.Path(i) + " is not " + what)
 	}
 	return nil
 }
@@ -336,7 +345,7 @@ func (h *Hash[T]) scratch() *scratch[T] {
 		s = new(scratch[T])
 		s.rv = reflect.ValueOf(&s.v).Elem()
 	}
-	s.args.reset()
+	s.args.Reset(header)
 	return s
 }
 
@@ -344,15 +353,14 @@ func (h *Hash[T]) scratch() *scratch[T] {
 func (h *Hash[T]) free(s *scratch[T]) {
 	var zero T
 	s.v = zero
-	clear(s.args.list)
-	if cap(s.args.buf) <= maxScratch {
+	if s.args.Free() {
 		h.pool.Put(s)
 	}
 }
 
 func (h *Hash[T]) encode(s *scratch[T], v T, which []int) error {
 	s.v = v
-	return h.plan.encode(&s.args, s.rv, which, h.codec)
+	return h.plan.Encode(&s.args, s.rv, which, h.codec)
 }
 
 func (h *Hash[T]) decode(s *scratch[T], msgs []rueidis.RedisMessage, want int, which []int) (v T, found bool, err error) {
@@ -361,7 +369,7 @@ func (h *Hash[T]) decode(s *scratch[T], msgs []rueidis.RedisMessage, want int, w
 	}
 	var zero T
 	s.v = zero
-	if found, err = h.plan.decode(s.rv, which, msgs, h.codec); err != nil {
+	if found, err = h.plan.Decode(s.rv, which, msgs, h.codec); err != nil {
 		return v, false, err
 	}
 	return s.v, found, nil

@@ -1,4 +1,5 @@
-package hash
+// Package fields says how the fields of a struct are kept in the fields of a hash, for the packages that do that.
+package fields
 
 import (
 	"encoding"
@@ -10,8 +11,9 @@ import (
 	"time"
 )
 
-// A plan says how the fields of a struct type are kept in a hash. It is made once for a type and never changes.
-type plan struct {
+// A Plan says how the fields of a struct type are kept in a hash. It is made once for a type and never changes.
+// Fields have positions, which are those in Names.
+type Plan struct {
 	typ    reflect.Type
 	fields []field
 	names  []string // of all fields, in order
@@ -56,23 +58,37 @@ var (
 	errOneTextMethod = errors.New("only one of MarshalText and UnmarshalText")
 )
 
-// planOf makes the plan for a type. Its errors name the field.
-func planOf(t reflect.Type) (*plan, error) {
+// Of makes the plan for a type. Its errors name the field.
+func Of(t reflect.Type) (*Plan, error) {
 	if t.Kind() != reflect.Struct {
-		return nil, fmt.Errorf("hash: %v is not a struct; NewMap is for other values", t)
+		return nil, fmt.Errorf("%v is not a struct", t)
 	}
-	p := &plan{typ: t, byName: make(map[string]int)}
+	p := &Plan{typ: t, byName: make(map[string]int)}
 	if err := p.add(t, t.String(), nil); err != nil {
-		return nil, fmt.Errorf("hash: %w", err)
+		return nil, err
 	}
 	if len(p.fields) == 0 {
-		return nil, fmt.Errorf("hash: %v has no fields to keep: none is exported", t)
+		return nil, fmt.Errorf("%v has no fields to keep: none is exported", t)
 	}
 	return p, nil
 }
 
+// Names returns the names of all fields in Redis. They are not to be changed.
+func (p *Plan) Names() []string { return p.names }
+
+// Path returns how a field is called in Go, for errors.
+func (p *Plan) Path(i int) string { return p.fields[i].path }
+
+// IsInteger reports whether HINCRBY can add to a field.
+func (p *Plan) IsInteger(i int) bool {
+	return p.fields[i].form == formInt || p.fields[i].form == formUint
+}
+
+// IsFloat reports whether HINCRBYFLOAT can add to a field.
+func (p *Plan) IsFloat(i int) bool { return p.fields[i].form == formFloat }
+
 // add takes in the fields of t, which is found at index in the struct.
-func (p *plan) add(t reflect.Type, path string, index []int) error {
+func (p *Plan) add(t reflect.Type, path string, index []int) error {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		path := path + "." + sf.Name
@@ -235,11 +251,11 @@ func encodable(t reflect.Type) error {
 	return nil
 }
 
-// pick returns the positions of fields by their names in Redis.
-func (p *plan) pick(names []string) ([]int, error) {
+// Pick returns the positions of fields by their names in Redis.
+func (p *Plan) Pick(names []string) ([]int, error) {
 	at := make([]int, len(names))
 	for i, name := range names {
-		n, err := p.find(name)
+		n, err := p.Find(name)
 		if err != nil {
 			return nil, err
 		}
@@ -248,7 +264,8 @@ func (p *plan) pick(names []string) ([]int, error) {
 	return at, nil
 }
 
-func (p *plan) find(name string) (int, error) {
+// Find returns the position of a field by its name in Redis.
+func (p *Plan) Find(name string) (int, error) {
 	i, ok := p.byName[name]
 	if !ok {
 		return 0, fmt.Errorf("%v has no field %q", p.typ, name)

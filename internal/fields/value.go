@@ -1,8 +1,7 @@
-package hash
+package fields
 
 import (
 	"encoding"
-	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -13,46 +12,56 @@ import (
 	"github.com/tickettoken/rediskit/codec"
 )
 
-var errReply = errors.New("unexpected form of reply")
-
 // maxScratch is the size in bytes up to which working memory is kept for the next call.
 const maxScratch = 64 << 10
 
-// arguments collects what a call sends: names and values of fields, and names of fields to remove.
-type arguments struct {
-	list []string // begins with room for the header of write.lua
-	gone []string
-	buf  []byte // the values that have to be made, one after the other
-	cuts []cut
+// Arguments collects what a call sends: names and values of fields, and names of fields to remove. It may be
+// used again and again.
+type Arguments struct {
+	// List is, after Finish: room for a header, name, value, name, value …, and the names of fields to remove.
+	List []string
+
+	header int
+	gone   []string
+	buf    []byte // the values that have to be made, one after the other
+	cuts   []cut
 }
 
 // cut says that an argument is a part of buf.
 type cut struct{ arg, from, to int }
 
-func (a *arguments) reset() {
-	a.list = append(a.list[:0], make([]string, header)...)
+// Reset begins a list that leaves room for a header.
+func (a *Arguments) Reset(header int) {
+	a.List = append(a.List[:0], make([]string, header)...)
+	a.header = header
 	a.gone = a.gone[:0]
 	a.buf = a.buf[:0]
 	a.cuts = a.cuts[:0]
 }
 
-// finish completes the arguments and returns how many of them are fields and values. All values that were made
+// Finish completes the arguments and returns how many of them are fields and values. All values that were made
 // are parts of one string: one allocation. It has to be a new one, because the connection may still be writing
 // it when a call whose context ended has returned.
-func (a *arguments) finish() (values int) {
+func (a *Arguments) Finish() (values int) {
 	if len(a.cuts) > 0 {
 		s := string(a.buf)
 		for _, c := range a.cuts {
-			a.list[c.arg] = s[c.from:c.to]
+			a.List[c.arg] = s[c.from:c.to]
 		}
 	}
-	values = len(a.list) - header
-	a.list = append(a.list, a.gone...)
+	values = len(a.List) - a.header
+	a.List = append(a.List, a.gone...)
 	return values
 }
 
-// encode puts fields of v, which is addressable, into a. which are their positions; nil means all.
-func (p *plan) encode(a *arguments, v reflect.Value, which []int, c codec.Codec[any]) error {
+// Free keeps nothing of a call alive, and reports whether the memory is small enough to be kept for the next.
+func (a *Arguments) Free() bool {
+	clear(a.List)
+	return cap(a.buf) <= maxScratch
+}
+
+// Encode puts fields of v, which is addressable, into a. which are their positions; nil means all.
+func (p *Plan) Encode(a *Arguments, v reflect.Value, which []int, c codec.Codec[any]) error {
 	for i := range p.count(which) {
 		f := p.at(which, i)
 		fv := v.FieldByIndex(f.index)
@@ -63,7 +72,7 @@ func (p *plan) encode(a *arguments, v reflect.Value, which []int, c codec.Codec[
 		if f.pointer {
 			fv = fv.Elem()
 		}
-		a.list = append(a.list, f.name)
+		a.List = append(a.List, f.name)
 		if err := f.encode(a, fv, c); err != nil {
 			return fmt.Errorf("field %q: %w", f.name, err)
 		}
@@ -71,14 +80,14 @@ func (p *plan) encode(a *arguments, v reflect.Value, which []int, c codec.Codec[
 	return nil
 }
 
-func (p *plan) count(which []int) int {
+func (p *Plan) count(which []int) int {
 	if which == nil {
 		return len(p.fields)
 	}
 	return len(which)
 }
 
-func (p *plan) at(which []int, i int) *field {
+func (p *Plan) at(which []int, i int) *field {
 	if which == nil {
 		return &p.fields[i]
 	}
@@ -102,18 +111,18 @@ func (f *field) omitted(v reflect.Value) bool {
 }
 
 // encode appends a value to the arguments.
-func (f *field) encode(a *arguments, v reflect.Value, c codec.Codec[any]) error {
+func (f *field) encode(a *Arguments, v reflect.Value, c codec.Codec[any]) error {
 	from := len(a.buf)
 	switch f.form {
 	case formString:
-		a.list = append(a.list, v.String())
+		a.List = append(a.List, v.String())
 		return nil
 	case formBytes:
-		a.list = append(a.list, string(v.Bytes()))
+		a.List = append(a.List, string(v.Bytes()))
 		return nil
 	case formCodec:
 		s, err := c.Encode(v.Addr().Interface())
-		a.list = append(a.list, s)
+		a.List = append(a.List, s)
 		return err
 	case formBool:
 		a.buf = strconv.AppendBool(a.buf, v.Bool())
@@ -135,8 +144,8 @@ func (f *field) encode(a *arguments, v reflect.Value, c codec.Codec[any]) error 
 			return err
 		}
 	}
-	a.list = append(a.list, "")
-	a.cuts = append(a.cuts, cut{len(a.list) - 1, from, len(a.buf)})
+	a.List = append(a.List, "")
+	a.cuts = append(a.cuts, cut{len(a.List) - 1, from, len(a.buf)})
 	return nil
 }
 
@@ -152,9 +161,9 @@ func appendText(dst []byte, v any) ([]byte, error) {
 	return append(dst, text...), err
 }
 
-// decode reads the fields at which, nil meaning all, from as many messages. It reports whether there were any.
+// Decode reads the fields at which, nil meaning all, from as many messages. It reports whether there were any.
 // v is addressable and zero; fields that are not there stay so.
-func (p *plan) decode(v reflect.Value, which []int, msgs []rueidis.RedisMessage, c codec.Codec[any]) (found bool, err error) {
+func (p *Plan) Decode(v reflect.Value, which []int, msgs []rueidis.RedisMessage, c codec.Codec[any]) (found bool, err error) {
 	for i := range msgs {
 		if msgs[i].IsNil() {
 			continue
