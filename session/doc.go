@@ -1,0 +1,2 @@
+// Package session keeps who is logged in, and where.
+package session

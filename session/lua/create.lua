@@ -1,0 +1,60 @@
+-- Creates a session, in two runs that are sent together, on two keys.
+--
+-- KEYS[1]  the session
+-- ARGV     'data', how long it lives in milliseconds, then field, value, field, value ...
+-- Reply: 1. It is only data: without an entry in the index nobody can log in with it.
+--
+-- KEYS[1]  the user's index
+-- ARGV     'admit', the ref, how many sessions a user may have, 'reject' or 'evict', idle and absolute time-out in
+--          milliseconds (0 for none), the device, and the ref of a session that ends in exchange, or ''
+-- Reply: 1 or 0, how many sessions the user has now, the time, and three lists of ref, entry, ref, entry ...: of those
+-- that had expired, that were evicted, and the one that was exchanged. Of a refusal nothing stays, but the expired go.
+
+if ARGV[1] == 'data' then
+  for i = 3, #ARGV, 1000 do
+    call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 999, #ARGV)))
+  end
+  call('PEXPIRE', KEYS[1], ARGV[2])
+  return 1
+end
+
+local index, ref, limit = KEYS[1], ARGV[2], ARGV[3] + 0
+local expired, evicted, exchanged, live = {}, {}, {}, {}
+local all = call('HGETALL', index)
+for i = 1, #all, 2 do
+  local created, seen, ends = read(all[i + 1])
+  if not ends or ends <= now then
+    expired[#expired + 1] = all[i]
+    expired[#expired + 1] = all[i + 1]
+    call('HDEL', index, all[i])
+  elseif all[i] == ARGV[8] then
+    exchanged = {all[i], all[i + 1]}
+  else
+    live[#live + 1] = {all[i], all[i + 1], seen, created}
+  end
+end
+
+local excess = #live + 1 - limit
+if excess > 0 then
+  if ARGV[4] == 'reject' then
+    return {0, #live + #exchanged / 2, now, expired, evicted, {}}
+  end
+  table.sort(live, function(a, b)
+    if a[3] ~= b[3] then return a[3] < b[3] end
+    if a[4] ~= b[4] then return a[4] < b[4] end
+    return a[1] < b[1]
+  end)
+  for i = 1, excess do
+    evicted[#evicted + 1] = live[i][1]
+    evicted[#evicted + 1] = live[i][2]
+    call('HDEL', index, live[i][1])
+  end
+end
+if exchanged[1] then call('HDEL', index, exchanged[1]) end
+
+local stamp = int(now)
+local entry = stamp .. ' ' .. stamp .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7]
+call('HSET', index, ref, entry)
+local _, _, ends = read(entry)
+last(index, ends)
+return {1, #live + 1 - math.max(excess, 0), now, expired, evicted, exchanged}

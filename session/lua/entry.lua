@@ -1,0 +1,20 @@
+-- An entry of a user's index is ref -> "created seen idle absolute device": the first two in microseconds since 1970,
+-- the next two in milliseconds, absolute 0 for none. The device is the client's to read.
+
+local function int(x) return string.format('%.0f', x) end
+
+-- read returns when the session was created, last seen, and ends; nil for what is no entry.
+local function read(entry)
+  local created, seen, idle, absolute = string.match(entry, '^(%d+) (%d+) (%d+) (%d+) ')
+  if not created then return nil end
+  created, seen = created + 0, seen + 0
+  local ends = seen + idle * 1000
+  if absolute ~= '0' then ends = math.min(ends, created + absolute * 1000) end
+  return created, seen, ends
+end
+
+-- last makes a key live until ends at least.
+local function last(key, ends)
+  local ms = math.ceil((ends - now) / 1000)
+  if call('PTTL', key) < ms then call('PEXPIRE', key, int(ms)) end
+end
