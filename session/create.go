@@ -37,21 +37,28 @@ type Ended struct {
 type CreateOption func(*createOptions)
 
 type createOptions struct {
-	secret            []byte
-	ttl, absoluteTTL  time.Duration
-	secretWanted, own bool // own time-outs
+	secret           []byte
+	chosen           bool // the secret
+	ttl, absoluteTTL time.Duration
 }
 
 // WithSecret chooses the secret, of 16 to 64 bytes that nobody can guess, for those whose sessions have names of their
 // own already. Default: 32 random bytes.
 func WithSecret(secret []byte) CreateOption {
-	return func(o *createOptions) { o.secret, o.secretWanted = secret, true }
+	return func(o *createOptions) { o.secret, o.chosen = secret, true }
 }
 
 // WithTimeouts chooses the session's time-outs, for "remember me" and the like. Zero is that of Config, negative is off
 // as in Config.
 func WithTimeouts(ttl, absoluteTTL time.Duration) CreateOption {
-	return func(o *createOptions) { o.ttl, o.absoluteTTL, o.own = ttl, absoluteTTL, true }
+	return func(o *createOptions) {
+		if ttl != 0 {
+			o.ttl = ttl
+		}
+		if absoluteTTL != 0 {
+			o.absoluteTTL = absoluteTTL
+		}
+	}
 }
 
 // birth is what it takes to create a session.
@@ -132,26 +139,24 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 	}
 	m.at("login: created")
 	if _, err := m.end(ctx, op, old.tag, old.ref, before.UserID, ReasonLogin); err != nil {
-		m.log.WarnContext(ctx, "session: the session before the login is left to expire", "ref", old.ref, "error", err)
+		m.warn(ctx, "session: the session before the login is left to expire", old.ref, err)
 	}
 	return c, nil
 }
 
 // choose applies options and checks what can be checked before anything is sent.
 func (m *Manager[T]) choose(b *birth[T], opts []CreateOption) (err error) {
-	var o createOptions
+	o := createOptions{ttl: m.ttl, absoluteTTL: m.absoluteTTL}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	if b.key = o.secret; !o.secretWanted {
+	if b.key = o.secret; !o.chosen {
 		b.key = newSecret()
 	} else if len(b.key) < minSecret || len(b.key) > maxSecret {
 		return data.Errorf(b.op, "", "WithSecret: %d bytes: want %d to %d", len(b.key), minSecret, maxSecret)
 	}
-	if b.idle, b.absolute = m.idle, m.absolute; o.own {
-		if b.idle, b.absolute, err = lifetime(o.ttl, o.absoluteTTL, m.idle, m.absolute); err != nil {
-			return data.Errorf(b.op, "", "WithTimeouts: %w", err)
-		}
+	if b.idle, b.absolute, err = lifetime(o.ttl, o.absoluteTTL); err != nil {
+		return data.Errorf(b.op, "", "WithTimeouts: %w", err)
 	}
 	if err := b.device.check(); err != nil {
 		return data.Err(b.op, "", err)
@@ -200,19 +205,19 @@ func (m *Manager[T]) create(ctx context.Context, b *birth[T]) (Created[T], error
 		return Created[T]{}, data.Err(b.op, index, err)
 	}
 	results := m.run.create.ExecMulti(ctx, m.client, calls)
-	wrote := results[0].Error()
+	errData := results[0].Error()
 	a, err := decodeAdmission(results[1])
 	if err == nil {
 		m.report(ctx, b, a)
 	}
 	m.at("create: admitted")
 	switch {
-	case err != nil || wrote != nil:
-		if err == nil {
-			err = wrote
-		}
+	case err != nil || errData != nil:
 		m.counts.login(ctx, loginFailed)
-		m.takeBack(ctx, b.tag, id.ref, wrote, err)
+		m.takeBack(ctx, b.tag, id.ref, errData, err)
+		if err == nil {
+			err = errData
+		}
 		return Created[T]{}, data.Err(b.op, index, err)
 	case !a.admitted:
 		m.counts.login(ctx, loginRefused)
@@ -271,7 +276,7 @@ func (m *Manager[T]) takeBack(ctx context.Context, tag, ref string, errs ...erro
 	})
 	for i := range results {
 		if err := results[i].Error(); err != nil {
-			m.log.WarnContext(ctx, "session: a login that failed may count until it expires", "ref", ref, "error", err)
+			m.warn(ctx, "session: a login that failed may count until it expires", ref, err)
 			return
 		}
 	}

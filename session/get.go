@@ -216,7 +216,7 @@ func (m *Manager[T]) touch(ctx context.Context, id ID, key string, s *Session[T]
 		err = m.run.extend.Exec(ctx, m.client, []string{key}, []string{ends}).Error()
 	}
 	if err != nil && how == whenDue {
-		m.log.WarnContext(ctx, "session: not marked as seen", "ref", id.ref, "error", err)
+		m.warn(ctx, "session: not marked as seen", id.ref, err)
 		return nil
 	}
 	return err
@@ -240,10 +240,10 @@ func (m *Manager[T]) markSeen(ctx context.Context, id ID) (e entry, ends string,
 
 // prune removes an entry without data, and tells of it. A failure is not the caller's: nobody can log in with it.
 func (m *Manager[T]) prune(ctx context.Context, tag, ref, listed string) {
-	const gone, expired, lost = 0, 1, 2
+	const expired, lost = 1, 2
 	n, err := m.run.prune.Exec(ctx, m.client, []string{m.indexKey(tag)}, []string{ref, listed}).AsInt64()
 	if err != nil {
-		m.log.WarnContext(ctx, "session: an entry without data counts until it expires", "ref", ref, "error", err)
+		m.warn(ctx, "session: an entry without data counts until it expires", ref, err)
 		return
 	}
 	f := found{ref: ref}

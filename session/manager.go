@@ -112,11 +112,11 @@ type Manager[T any] struct {
 	keys   keys.Builder
 	tagKey []byte
 
-	idle, absolute int64 // milliseconds; absolute 0 is none
-	limit          int
-	onLimit        OnLimit
-	touchAfter     float64 // of the idle time
-	maxData        int
+	ttl, absoluteTTL time.Duration
+	limit            int
+	onLimit          OnLimit
+	touchAfter       float64 // of the idle time
+	maxData          int
 
 	plan  *fields.Plan
 	codec codec.Codec[any]
@@ -184,9 +184,10 @@ func (m *Manager[T]) configure(cfg Config) (err error) {
 		return fmt.Errorf("TagKey has %d bytes: want at least %d random ones", len(cfg.TagKey), MinTagKey)
 	}
 	m.tagKey = bytes.Clone(cfg.TagKey)
-	if m.idle, m.absolute, err = lifetime(cfg.TTL, cfg.AbsoluteTTL, DefaultTTL.Milliseconds(), DefaultAbsoluteTTL.Milliseconds()); err != nil {
+	if _, _, err := lifetime(cfg.TTL, cfg.AbsoluteTTL); err != nil {
 		return err
 	}
+	m.ttl, m.absoluteTTL = cfg.TTL, cfg.AbsoluteTTL
 	switch {
 	case cfg.MaxPerUser == 0:
 		m.limit = DefaultMaxPerUser
@@ -235,27 +236,33 @@ func (m *Manager[T]) configure(cfg Config) (err error) {
 }
 
 // lifetime makes milliseconds of two time-outs, with 0 for no absolute one. Its errors begin with a name.
-func lifetime(ttl, absoluteTTL time.Duration, idle, absolute int64) (int64, int64, error) {
-	for name, d := range map[string]time.Duration{"TTL": ttl, "AbsoluteTTL": absoluteTTL} {
-		if d > 0 && d < time.Millisecond || d > MaxTTL {
-			return 0, 0, fmt.Errorf("%s is %v: want 1ms to %v", name, d, MaxTTL)
-		}
+func lifetime(ttl, absoluteTTL time.Duration) (idle, absolute int64, err error) {
+	if idle, err = timeout("TTL", ttl, DefaultTTL); err != nil {
+		return 0, 0, err
 	}
-	switch {
-	case absoluteTTL > 0:
-		absolute = millis(absoluteTTL)
-	case absoluteTTL < 0:
-		absolute = 0
+	if absolute, err = timeout("AbsoluteTTL", absoluteTTL, DefaultAbsoluteTTL); err != nil {
+		return 0, 0, err
 	}
-	switch {
-	case ttl > 0:
-		idle = millis(ttl)
-	case ttl < 0 && absolute == 0:
-		return 0, 0, errors.New("TTL and AbsoluteTTL are both off: a session has to end")
-	case ttl < 0:
+	if idle == 0 {
 		idle = absolute
 	}
+	if idle == 0 {
+		return 0, 0, errors.New("TTL and AbsoluteTTL are both off: a session has to end")
+	}
 	return idle, absolute, nil
+}
+
+// timeout is in milliseconds, 0 if it is off.
+func timeout(name string, d, unset time.Duration) (int64, error) {
+	switch {
+	case d == 0:
+		return millis(unset), nil
+	case d < 0:
+		return 0, nil
+	case d < time.Millisecond || d > MaxTTL:
+		return 0, fmt.Errorf("%s is %v: want 1ms to %v", name, d, MaxTTL)
+	}
+	return millis(d), nil
 }
 
 // millis rounds up.
@@ -297,10 +304,21 @@ func (m *Manager[T]) discard(ctx context.Context, tag string, refs ...string) {
 	})
 	for i := range results {
 		if err := results[i].Error(); err != nil {
-			m.log.WarnContext(ctx, "session: data of an ended session are left to expire", "ref", refs[i], "error", err)
+			m.warn(ctx, dataLeft, refs[i], err)
 			return
 		}
 	}
+}
+
+const dataLeft = "session: the data of an ended session are left to expire"
+
+// warn logs what failed and is not the caller's business. If the caller went away, it is nobody's.
+func (m *Manager[T]) warn(ctx context.Context, text, ref string, err error) {
+	level := slog.LevelWarn
+	if ctx.Err() != nil {
+		level = slog.LevelDebug
+	}
+	m.log.Log(ctx, level, text, "ref", ref, "error", err)
 }
 
 // scratch is the working memory of a call. The T in it can be pointed to, which an argument or a result could be only by

@@ -91,7 +91,7 @@ func (m *Manager[T]) end(ctx context.Context, op, tag, ref, userID string, reaso
 		return false, data.Err(op, index, err)
 	}
 	if err := results[1].Error(); err != nil {
-		m.log.WarnContext(ctx, "session: data of an ended session are left to expire", "ref", ref, "error", err)
+		m.warn(ctx, dataLeft, ref, err)
 	}
 	if again && len(removed) == 0 {
 		// It was the first attempt that ended it, or there was nothing: to whoever asked, it is ended.

@@ -68,7 +68,7 @@ var errVersion = fmt.Errorf("%w", ErrConflict)
 
 // pause returns false if ctx ended first.
 func pause(ctx context.Context, try int) bool {
-	t := time.NewTimer(rand.N(time.Duration(try) * time.Millisecond))
+	t := time.NewTimer(rand.N(time.Millisecond << try))
 	defer t.Stop()
 	select {
 	case <-t.C:
