@@ -84,7 +84,7 @@ func (m *Manager[T]) Create(ctx context.Context, userID string, d T, device Devi
 	if err := checkUser(op, userID); err != nil {
 		return Created[T]{}, err
 	}
-	b := birth[T]{op: op, tag: m.tagOf(userID), userID: userID, data: d, device: device}
+	b := birth[T]{op: op, tag: m.tags.tagOf(userID), userID: userID, data: d, device: device}
 	if err := m.choose(&b, opts); err != nil {
 		return Created[T]{}, err
 	}
@@ -115,7 +115,7 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 	if err := checkUser(op, userID); err != nil {
 		return Created[T]{}, err
 	}
-	b := birth[T]{op: op, tag: m.tagOf(userID), userID: userID, device: device}
+	b := birth[T]{op: op, tag: m.tags.tagOf(userID), userID: userID, device: device}
 	if err := m.choose(&b, opts); err != nil {
 		return Created[T]{}, err
 	}
@@ -178,7 +178,7 @@ func (m *Manager[T]) calls(b *birth[T], id ID, s *scratch[T]) ([]script.Call, er
 		ttl = min(ttl, b.absolute)
 	}
 	args := s.before.List[:createHeader+values]
-	copy(args, []string{"data", number(ttl), fieldSecret, id.secret.sum, fieldUser, b.userID, fieldVersion, "1"})
+	copy(args, []string{"data", number(ttl), fieldSecret, id.sum(), fieldUser, b.userID, fieldVersion, "1"})
 	limit, policy := m.limit, "reject"
 	if b.userID == "" {
 		limit = 1

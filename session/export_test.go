@@ -21,7 +21,7 @@ func (m *Manager[T]) OnStep(step func(place string)) { m.step = step }
 
 // CreateHalf is Create of a process that dies before the second of its two steps was sent, or whose first step is lost.
 func (m *Manager[T]) CreateHalf(ctx context.Context, userID string, d T, device Device, half int) (ID, error) {
-	b := birth[T]{op: "test", tag: m.tagOf(userID), userID: userID, data: d, device: device}
+	b := birth[T]{op: "test", tag: m.tags.tagOf(userID), userID: userID, data: d, device: device}
 	if err := m.choose(&b, nil); err != nil {
 		return ID{}, err
 	}

@@ -126,14 +126,14 @@ func (m *Manager[T]) isHolder(ctx context.Context, id ID, key string, msgs []rue
 	if err != nil {
 		return false, err
 	}
-	if subtle.ConstantTimeCompare([]byte(sum), []byte(id.secret.sum)) == 1 {
+	if subtle.ConstantTimeCompare([]byte(sum), []byte(id.sum())) == 1 {
 		return true, nil
 	}
 	old, err := msgs[1].ToString()
 	if isThere, err := data.Found(err); err != nil || !isThere {
 		return false, err
 	}
-	if len(old) < sha256.Size || subtle.ConstantTimeCompare([]byte(old[:sha256.Size]), []byte(id.secret.sum)) == 0 {
+	if len(old) < sha256.Size || subtle.ConstantTimeCompare([]byte(old[:sha256.Size]), []byte(id.sum())) == 0 {
 		return false, nil
 	}
 	c, err := m.check(ctx, id, key)
@@ -158,7 +158,7 @@ type checked struct {
 
 // check asks whose secret that of an ID is.
 func (m *Manager[T]) check(ctx context.Context, id ID, key string) (checked, error) {
-	return decodeChecked(m.run.check.Exec(ctx, m.client, []string{key}, []string{id.secret.sum}))
+	return decodeChecked(m.run.check.Exec(ctx, m.client, []string{key}, []string{id.sum()}))
 }
 
 func decodeChecked(res rueidis.RedisResult) (c checked, err error) {

@@ -30,14 +30,22 @@ var encoding = base64.RawURLEncoding.Strict()
 // An ID does not show its secret, however it is printed, logged or marshalled. [ID.Reveal] does. The zero ID is no
 // session's.
 type ID struct {
+	_        [0]func() // not comparable: see Equal
 	tag, ref string
-	secret   *secret // behind a pointer, which is as far as fmt looks into what is not exported
+	secret   **secret // fmt looks behind one pointer of what is not exported, but not behind two
 }
 
 type secret struct {
 	id  string // the whole ID
 	sum string // SHA-256 of the secret
 }
+
+func hide(id, sum string) **secret {
+	s := &secret{id, sum}
+	return &s
+}
+
+func (id ID) sum() string { return (*id.secret).sum }
 
 // ParseID reads what [ID.Reveal] returned. Its error is [ErrInvalidID]; it does not show the text. An ID that can be
 // read need not be a session's.
@@ -55,7 +63,7 @@ func ParseID(text string) (ID, error) {
 	if err != nil || n < minSecret {
 		return ID{}, errInvalidID
 	}
-	id.secret = &secret{id: text, sum: sumOf(buf[:n])}
+	id.secret = hide(text, sumOf(buf[:n]))
 	return id, nil
 }
 
@@ -86,7 +94,7 @@ func JoinID(public string, secret []byte) (ID, error) {
 }
 
 func newID(tag, ref string, key []byte) ID {
-	return ID{tag, ref, &secret{tag + "." + ref + "." + encoding.EncodeToString(key), sumOf(key)}}
+	return ID{tag: tag, ref: ref, secret: hide(tag+"."+ref+"."+encoding.EncodeToString(key), sumOf(key))}
 }
 
 // random returns n random bytes as text.
@@ -102,9 +110,12 @@ func newSecret() []byte {
 	return key
 }
 
+// tagger has the key of the tags where fmt does not look.
+type tagger struct{ key []byte }
+
 // tagOf is the tag of a user.
-func (m *Manager[T]) tagOf(userID string) string {
-	h := hmac.New(sha256.New, m.tagKey)
+func (t *tagger) tagOf(userID string) string {
+	h := hmac.New(sha256.New, t.key)
 	io.WriteString(h, userID)
 	var sum [sha256.Size]byte
 	return encoding.EncodeToString(h.Sum(sum[:0])[:tagBytes])
@@ -117,7 +128,7 @@ func (id ID) Reveal() string {
 	if id.secret == nil {
 		return ""
 	}
-	return id.secret.id
+	return (*id.secret).id
 }
 
 // Ref returns the session's public name.

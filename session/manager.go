@@ -110,7 +110,7 @@ type Manager[T any] struct {
 	client *rediskit.Client
 	run    *scripts
 	keys   keys.Builder
-	tagKey []byte
+	tags   *tagger
 
 	ttl, absoluteTTL time.Duration
 	limit            int
@@ -183,7 +183,7 @@ func (m *Manager[T]) configure(cfg Config) (err error) {
 	if len(cfg.TagKey) < MinTagKey {
 		return fmt.Errorf("TagKey has %d bytes: want at least %d random ones", len(cfg.TagKey), MinTagKey)
 	}
-	m.tagKey = bytes.Clone(cfg.TagKey)
+	m.tags = &tagger{bytes.Clone(cfg.TagKey)}
 	if _, _, err := lifetime(cfg.TTL, cfg.AbsoluteTTL); err != nil {
 		return err
 	}

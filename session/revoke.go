@@ -37,7 +37,7 @@ func (m *Manager[T]) Revoke(ctx context.Context, userID, ref string) (bool, erro
 	if err := checkUser(op, userID); err != nil || !isRef(ref) {
 		return false, err
 	}
-	return m.end(ctx, op, m.tagOf(userID), ref, userID, ReasonRevoked)
+	return m.end(ctx, op, m.tags.tagOf(userID), ref, userID, ReasonRevoked)
 }
 
 // RevokeOthers ends all sessions of the user but that of the ID, and returns how many it ended: after a password was
@@ -70,7 +70,7 @@ func (m *Manager[T]) RevokeUser(ctx context.Context, userID string) (int, error)
 	if err := checkUser(op, userID); err != nil {
 		return 0, err
 	}
-	return m.revokeMany(ctx, op, m.tagOf(userID), userID, ReasonUser, "all")
+	return m.revokeMany(ctx, op, m.tags.tagOf(userID), userID, ReasonUser, "all")
 }
 
 // end ends one session and tells whether it was there.
@@ -161,7 +161,7 @@ func (m *Manager[T]) list(ctx context.Context, op, userID string) ([]Info, error
 	if err := checkUser(op, userID); err != nil {
 		return nil, err
 	}
-	index := m.indexKey(m.tagOf(userID))
+	index := m.indexKey(m.tags.tagOf(userID))
 	msgs, err := m.run.list.Exec(ctx, m.client, []string{index}, []string{"list"}).ToArray()
 	if err != nil {
 		return nil, data.Err(op, index, err)
@@ -176,7 +176,7 @@ func (m *Manager[T]) Count(ctx context.Context, userID string) (int, error) {
 	if err := checkUser(op, userID); err != nil {
 		return 0, err
 	}
-	index := m.indexKey(m.tagOf(userID))
+	index := m.indexKey(m.tags.tagOf(userID))
 	n, err := m.run.list.Exec(ctx, m.client, []string{index}, []string{"count"}).AsInt64()
 	return int(n), data.Err(op, index, err)
 }
@@ -197,7 +197,7 @@ func (m *Manager[T]) Inspect(ctx context.Context, userID, ref string) (info Info
 		return Info{}, nil, err
 	}
 	i := slices.IndexFunc(all, func(info Info) bool { return info.Ref == ref })
-	key := m.sessionKey(m.tagOf(userID), ref)
+	key := m.sessionKey(m.tags.tagOf(userID), ref)
 	if i >= 0 {
 		values, err = m.client.Do(ctx, func(b rueidis.Builder) rueidis.Completed {
 			return b.Hgetall().Key(key).Build()

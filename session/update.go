@@ -105,7 +105,7 @@ func (m *Manager[T]) write(ctx context.Context, op string, s Session[T], change 
 		return s, nil
 	}
 	m.at("update: read")
-	args[0], args[1] = s.ID.secret.sum, number(s.Version)
+	args[0], args[1] = s.ID.sum(), number(s.Version)
 	version, err := m.run.update.Exec(ctx, m.client, []string{key}, args).AsInt64()
 	switch {
 	case err != nil:
@@ -163,7 +163,7 @@ func (m *Manager[T]) Incr(ctx context.Context, id ID, field string, by int64) (i
 	}
 	key := m.sessionKey(id.tag, id.ref)
 	results := m.run.incr.ExecMulti(ctx, m.client, []script.Call{
-		{Keys: []string{key}, Args: []string{"add", id.secret.sum, field, number(by)}},
+		{Keys: []string{key}, Args: []string{"add", id.sum(), field, number(by)}},
 		{Keys: []string{m.indexKey(id.tag)}, Args: []string{"entry", id.ref}},
 	})
 	sum, err := results[0].AsInt64()
@@ -200,7 +200,7 @@ func (m *Manager[T]) Rotate(ctx context.Context, id ID, grace time.Duration) (ID
 	key := m.sessionKey(id.tag, id.ref)
 	next := newID(id.tag, id.ref, newSecret())
 	results := m.run.rotate.ExecMulti(ctx, m.client, []script.Call{
-		{Keys: []string{key}, Args: []string{"secret", id.secret.sum, next.secret.sum, number(millis(grace))}},
+		{Keys: []string{key}, Args: []string{"secret", id.sum(), next.sum(), number(millis(grace))}},
 		{Keys: []string{m.indexKey(id.tag)}, Args: []string{"entry", id.ref}},
 	})
 	c, err := decodeChecked(results[0])
