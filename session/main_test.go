@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,12 @@ import (
 	"github.com/tickettoken/rediskit/session"
 )
 
-func TestMain(m *testing.M) { leaks.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if env := os.Getenv(childEnv); env != "" {
+		runChild(env)
+	}
+	leaks.VerifyTestMain(m)
+}
 
 // Visit is the data of most tests.
 type Visit struct {
