@@ -81,7 +81,7 @@ func namespace(t testing.TB, c *rediskit.Client) keys.Builder {
 }
 
 // keysOf returns all keys of a namespace.
-func keysOf(t testing.TB, c *rediskit.Client, names keys.Builder) (found []string) {
+func keysOf(t fataler, c *rediskit.Client, names keys.Builder) (found []string) {
 	t.Helper()
 	for _, node := range c.Redis().Nodes() {
 		role, err := node.Do(context.Background(), node.B().Arbitrary("ROLE").Build()).ToArray()
@@ -109,15 +109,21 @@ func raw(c *rediskit.Client, command, key string, args ...string) rueidis.RedisR
 	})
 }
 
-func ok(t testing.TB, err error) {
+// fataler is a test, or a run of a property.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func ok(t fataler, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func must[V any](v V, err error) func(t testing.TB) V {
-	return func(t testing.TB) V {
+func must[V any](v V, err error) func(t fataler) V {
+	return func(t fataler) V {
 		t.Helper()
 		ok(t, err)
 		return v
