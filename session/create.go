@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/codec"
 	"github.com/tickettoken/rediskit/internal/data"
 	"github.com/tickettoken/rediskit/script"
 )
@@ -104,7 +105,7 @@ func (m *Manager[T]) Anonymous(ctx context.Context, d T, device Device, opts ...
 
 // Login is [Manager.Create] for a client that has a session already, and ends that one: an ID from before the login is worth
 // nothing after it. Data of an anonymous session, or of the same user's, are carried over by carry, or as they are if
-// carry is nil. If there is no such session, or it is another user's, carry gets the zero T.
+// carry is nil. If there is no such session, or it is another user's, or cannot be read, carry gets the zero T.
 //
 // First the new session is made, then the old one ends; a concurrent change of the old one may be lost. Of the same user's
 // sessions the old one makes room for the new one at that very moment. Errors are those of Create and those of
@@ -120,10 +121,10 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 		return Created[T]{}, err
 	}
 	before, err := m.load(ctx, op, old, asItIs)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	there, unreadable := err == nil, errors.Is(err, codec.ErrCorrupt)
+	if !there && !unreadable && !errors.Is(err, ErrNotFound) {
 		return Created[T]{}, err
 	}
-	there := err == nil
 	if there && (before.UserID == "" || before.UserID == userID) {
 		b.data = before.Data
 	}
@@ -134,12 +135,19 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 		b.exchanged = old.ref
 	}
 	c, err := m.create(ctx, &b)
-	if err != nil || !there || b.exchanged != "" {
+	if err != nil {
 		return c, err
 	}
 	m.at("login: created")
-	if _, err := m.end(ctx, op, old.tag, old.ref, before.UserID, ReasonLogin); err != nil {
-		m.warn(ctx, "session: the session before the login is left to expire", old.ref, err)
+	var errEnd error
+	switch {
+	case unreadable:
+		errEnd = m.logout(ctx, op, old, ReasonLogin)
+	case there && b.exchanged == "":
+		_, errEnd = m.end(ctx, op, old.tag, old.ref, before.UserID, ReasonLogin)
+	}
+	if errEnd != nil {
+		m.warn(ctx, "session: the session before the login is left to expire", old.ref, errEnd)
 	}
 	return c, nil
 }
@@ -266,9 +274,10 @@ func (m *Manager[T]) takeBack(ctx context.Context, tag, ref string, errs ...erro
 	if none {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTime)
+	ctx = context.WithoutCancel(ctx)
+	bounded, cancel := context.WithTimeout(ctx, takeBackTime)
 	defer cancel()
-	results := m.client.DoMulti(ctx, 2, func(b rueidis.Builder, i int) rueidis.Completed {
+	results := m.client.DoMulti(bounded, 2, func(b rueidis.Builder, i int) rueidis.Completed {
 		if i == 0 {
 			return b.Hdel().Key(m.indexKey(tag)).Field(ref).Build().ToRetryable()
 		}

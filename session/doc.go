@@ -81,6 +81,8 @@
 //   - A login under way while RevokeUser runs may come after it, and is a login then.
 //   - Under Reject, a session whose client lost it counts until it is idle for long enough, as does one whose creator died
 //     before it could answer. Offer RevokeOthers or List and Revoke, or use EvictOldest.
+//   - While a slot moves to a node of a cluster whose clock is ahead, its sessions may stay valid for that much longer
+//     than they are counted.
 //   - Redis must not evict keys (maxmemory-policy noeviction): an index that is evicted logs its user out.
 //   - Config.TagKey cannot be changed without losing track of all sessions: they stay valid until they expire, but lists,
 //     limits and revokes do not know them.

@@ -26,7 +26,7 @@ const (
 // more when that is due.
 //
 // The error is [ErrNotFound] if there is no such session, which is [ErrInvalidID] for the zero ID; or codec.ErrCorrupt if
-// a field of the data cannot be read as T has it. A session that could be read and not be marked is no error. Without a
+// a field of the data cannot be read as T has it, because T has changed for instance. A session that could be read and not be marked is no error. Without a
 // deadline Get takes as long as [rediskit.Client.Do].
 func (m *Manager[T]) Get(ctx context.Context, id ID) (Session[T], error) {
 	return m.load(ctx, "session.Get", id, whenDue)

@@ -14,7 +14,10 @@ import (
 // Delete logs out: it ends the session of an ID. If there is none, it does nothing. Errors are Redis's; it is repeated after
 // a lost reply and may be repeated after any error.
 func (m *Manager[T]) Delete(ctx context.Context, id ID) error {
-	const op = "session.Delete"
+	return m.logout(ctx, "session.Delete", id, ReasonLogout)
+}
+
+func (m *Manager[T]) logout(ctx context.Context, op string, id ID, reason Reason) error {
 	if id.IsZero() {
 		return nil
 	}
@@ -23,14 +26,15 @@ func (m *Manager[T]) Delete(ctx context.Context, id ID) error {
 	if err != nil || c.holder == nobody {
 		return data.Err(op, key, err)
 	}
-	_, err = m.end(ctx, op, id.tag, id.ref, c.user, ReasonLogout)
+	_, err = m.end(ctx, op, id.tag, id.ref, c.user, reason)
 	return err
 }
 
 // Revoke ends a session of a user by its ref, and returns whether there was one. When it has returned without an
 // error, no request anywhere, however late it began, makes the session valid again.
 //
-// It takes one round trip. It is repeated after a lost reply, and may be repeated after any error. After a failover, which can
+// It takes one round trip. It is repeated after a lost reply, and then returns true whether or not there was one; it may
+// be repeated after any error. After a failover, which can
 // lose the latest writes, callers who must be sure repeat it.
 func (m *Manager[T]) Revoke(ctx context.Context, userID, ref string) (bool, error) {
 	const op = "session.Revoke"

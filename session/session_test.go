@@ -664,4 +664,12 @@ func TestAFieldOfAnotherTypeIsCorruptAndSaysWhich(t *testing.T) {
 	}
 	ok(t, m.Delete(ctx, s.ID)) // it can be ended nevertheless
 	gone(t, m, s.ID)
+
+	visit := must(m.Anonymous(ctx, ada, phone))(t)
+	ok(t, raw(c, "HSET", m.SessionKey(visit.ID), "views", "many").Error())
+	login := must(m.Login(ctx, visit.ID, "ada", nil, phone))(t) // and keeps nobody from logging in
+	if !reflect.DeepEqual(login.Data, Visit{}) {
+		t.Fatalf("got %+v", login.Data)
+	}
+	gone(t, m, visit.ID)
 }
