@@ -47,11 +47,15 @@ func TestNewNamesTheFieldOfTheStructThatCannotBeStored(t *testing.T) {
 	cfg := session.Config{TagKey: tagKey}
 	second := func(_ any, err error) error { return err }
 	for says, err := range map[string]error{
-		".A: type chan int: a chan":         second(session.New[struct{ A chan int }](c, cfg)),
-		".A: type func()":                   second(session.New[struct{ A func() }](c, cfg)),
-		".A: type interface {}":             second(session.New[struct{ A any }](c, cfg)),
-		"has no fields to keep":             second(session.New[struct{ a int }](c, cfg)),
-		"int is not a struct":               second(session.New[int](c, cfg)),
+		".A: type chan int: a chan": second(session.New[struct{ A chan int }](c, cfg)),
+		".A: type func()":           second(session.New[struct{ A func() }](c, cfg)),
+		".A: type interface {}":     second(session.New[struct{ A any }](c, cfg)),
+		"has no fields to keep":     second(session.New[struct{ a int }](c, cfg)),
+		"int is not a struct":       second(session.New[int](c, cfg)),
+		"has 1001 fields: at most 1000": second(session.New[struct {
+			wide
+			OneMore int
+		}](c, cfg)),
 		"*session_test.Visit is not a stru": second(session.New[*Visit](c, cfg)),
 		`.A: the name ":s" begins with ':'`: second(session.New[struct {
 			A int `redis:":s"`

@@ -72,6 +72,23 @@ func TestALimitThatWasLoweredEvictsAsManyAsNeeded(t *testing.T) {
 	})
 }
 
+func TestALimitThatWasLoweredRefusesAlsoWhoLogsInAgain(t *testing.T) {
+	c := rediskittest.Embedded(t)
+	m := manager(t, c, session.Config{MaxPerUser: 3})
+	ctx := t.Context()
+	var id session.ID
+	for range 3 {
+		id = must(m.Create(ctx, "ada", ada, phone))(t).ID
+	}
+	low := manager(t, c, session.Config{MaxPerUser: 2, Keys: m.Keys()})
+	_, err := low.Login(ctx, id, "ada", nil, phone)
+	var le *session.LimitError
+	if !errors.As(err, &le) || *le != (session.LimitError{Limit: 2, Count: 3}) {
+		t.Fatal(err)
+	}
+	must(m.Get(ctx, id))(t)
+}
+
 func TestExpiredSessionsDoNotCount(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
 		clock := newClock(t, c, session.Config{MaxPerUser: 2, TTL: 100 * time.Second})

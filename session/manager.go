@@ -34,6 +34,7 @@ const (
 	MaxPerUser = 1000                      // sessions of a user
 	MaxTTL     = 10 * 365 * 24 * time.Hour // of a session
 	MaxUserID  = 1024                      // bytes
+	MaxFields  = 1000                      // of the data
 	MinTagKey  = 32                        // bytes
 )
 
@@ -155,7 +156,7 @@ type Session[T any] struct {
 }
 
 // New makes a Manager. It sends nothing. It returns an error if client is nil, one that names the field if cfg is bad, and one
-// that names the field of T if it cannot be stored: see package hash for those that can. Names of fields may not begin
+// that names the field of T if it cannot be stored: see package hash for those that can. There are at most MaxFields, and their names may not begin
 // with ":".
 func New[T any](client *rediskit.Client, cfg Config) (*Manager[T], error) {
 	if client == nil {
@@ -168,6 +169,9 @@ func New[T any](client *rediskit.Client, cfg Config) (*Manager[T], error) {
 	var err error
 	if m.plan, err = fields.Of(reflect.TypeFor[T]()); err != nil {
 		return nil, fmt.Errorf("session: %w", err)
+	}
+	if n := len(m.plan.Names()); n > MaxFields {
+		return nil, fmt.Errorf("session: %v has %d fields: at most %d", reflect.TypeFor[T](), n, MaxFields)
 	}
 	m.names = append(m.names, fieldSecret, fieldOld, fieldUser, fieldVersion)
 	for i, name := range m.plan.Names() {

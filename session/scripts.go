@@ -28,7 +28,7 @@ func makeScripts(clock string) *scripts {
 	entry, holder := clock+source("entry"), clock+source("holder")
 	remove := entry + source("remove")
 	return &scripts{
-		create: script.New(entry+source("create"), script.Once), // an admission that is repeated could undo a revoke
+		create: script.New(source("create_data")+entry+source("create"), script.Once), // an admission that is repeated could undo a revoke
 		touch:  script.New(entry+source("touch"), script.Idempotent),
 		extend: script.New(entry+source("extend"), script.Idempotent),
 		update: script.New(holder+source("update"), script.Once),

@@ -579,36 +579,46 @@ func TestACallerMayChooseTheSecret(t *testing.T) {
 
 func TestAnotherSecretIsAsGoodAsNone(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
-		m := manager(t, c, session.Config{})
-		ctx := t.Context()
-		s := must(m.Create(ctx, "ada", ada, phone))(t).Session
-		guess := must(session.JoinID(s.ID.Public(), []byte(strings.Repeat("x", 32))))(t)
-		_, err := m.Get(ctx, guess)
-		notFound := []error{err}
-		_, err = m.Touch(ctx, guess)
-		notFound = append(notFound, err)
-		_, err = m.Update(ctx, guess, func(*Visit) error { t.Error("called"); return nil })
-		notFound = append(notFound, err)
-		_, err = m.Save(ctx, guess, 1, Visit{})
-		notFound = append(notFound, err)
-		_, err = m.Incr(ctx, guess, "views", 1)
-		notFound = append(notFound, err)
-		_, err = m.Rotate(ctx, guess, time.Minute)
-		notFound = append(notFound, err)
-		_, err = m.RevokeOthers(ctx, guess)
-		notFound = append(notFound, err)
-		for i, err := range notFound {
-			if !errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrInvalidID) {
-				t.Errorf("call %d: %v", i, err)
-			}
+		for _, rotated := range []bool{false, true} {
+			anotherSecret(t, c, rotated)
 		}
-		ok(t, m.Delete(ctx, guess))
-		login := must(m.Login(ctx, guess, "ada", nil, phone))(t)
-		if !reflect.DeepEqual(login.Data, Visit{}) {
-			t.Errorf("a guess carries data over: %+v", login.Data)
-		}
-		same(t, must(m.Get(ctx, s.ID))(t), s)
 	})
+}
+
+// anotherSecret tries a guess on a session that may just have been rotated, with a grace for the secret before.
+func anotherSecret(t *testing.T, c *rediskit.Client, rotated bool) {
+	m := manager(t, c, session.Config{})
+	ctx := t.Context()
+	s := must(m.Create(ctx, "ada", ada, phone))(t).Session
+	if rotated {
+		s.ID = must(m.Rotate(ctx, s.ID, time.Minute))(t)
+	}
+	guess := must(session.JoinID(s.ID.Public(), []byte(strings.Repeat("x", 32))))(t)
+	_, err := m.Get(ctx, guess)
+	notFound := []error{err}
+	_, err = m.Touch(ctx, guess)
+	notFound = append(notFound, err)
+	_, err = m.Update(ctx, guess, func(*Visit) error { t.Error("called"); return nil })
+	notFound = append(notFound, err)
+	_, err = m.Save(ctx, guess, 1, Visit{})
+	notFound = append(notFound, err)
+	_, err = m.Incr(ctx, guess, "views", 1)
+	notFound = append(notFound, err)
+	_, err = m.Rotate(ctx, guess, time.Minute)
+	notFound = append(notFound, err)
+	_, err = m.RevokeOthers(ctx, guess)
+	notFound = append(notFound, err)
+	for i, err := range notFound {
+		if !errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrInvalidID) {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+	ok(t, m.Delete(ctx, guess))
+	login := must(m.Login(ctx, guess, "ada", nil, phone))(t)
+	if !reflect.DeepEqual(login.Data, Visit{}) {
+		t.Errorf("a guess carries data over: %+v", login.Data)
+	}
+	same(t, must(m.Get(ctx, s.ID))(t), s)
 }
 
 func TestDataOverTheLimitAreRefused(t *testing.T) {
@@ -636,7 +646,7 @@ func TestDataOverTheLimitAreRefused(t *testing.T) {
 	})
 }
 
-func TestAStructOfThousandsOfFieldsIsKept(t *testing.T) {
+func TestAStructOfAThousandFieldsIsKept(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
 		m := managerOf[wide](t, c, session.Config{})
 		ctx := t.Context()
@@ -647,8 +657,6 @@ func TestAStructOfThousandsOfFieldsIsKept(t *testing.T) {
 		must(m.Update(ctx, s.ID, func(v *wide) error { v.set(8); return nil }))(t)
 		v.set(8)
 		equal(t, "data", must(m.Get(ctx, s.ID))(t).Data, v)
-		must(m.Update(ctx, s.ID, func(v *wide) error { *v = wide{}; return nil }))(t)
-		equal(t, "data", must(m.Get(ctx, s.ID))(t).Data, wide{})
 	})
 }
 

@@ -1,25 +1,15 @@
--- Creates a session, in two runs that are sent together, on two keys.
---
--- KEYS[1]  the session
--- ARGV     'data', how long it lives in milliseconds, then field, value, field, value ...
--- Reply: 1. It is only data: without an entry in the index nobody can log in with it.
+-- The second of two runs that create a session and are sent together, on two keys: see create_data.lua for the first.
 --
 -- KEYS[1]  the user's index
 -- ARGV     'admit', the ref, how many sessions a user may have, 'reject' or 'evict', idle and absolute time-out in
 --          milliseconds (0 for none), the device, and the ref of a session that ends in exchange, or ''
+--
 -- Reply: 1 or 0, how many sessions the user has now, the time, and three lists of ref, entry, ref, entry ...: of those
 -- that had expired, that were evicted, and the one that was exchanged. Of a refusal nothing stays, but the expired go.
 
-if ARGV[1] == 'data' then
-  for i = 3, #ARGV, 1000 do
-    call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 999, #ARGV)))
-  end
-  call('PEXPIRE', KEYS[1], ARGV[2])
-  return 1
-end
-
-local index, ref, limit = KEYS[1], ARGV[2], ARGV[3] + 0
+local index, limit = KEYS[1], ARGV[3] + 0
 local expired, evicted, exchanged, live = {}, {}, {}, {}
+local latest = 0
 local all = call('HGETALL', index)
 for i = 1, #all, 2 do
   local created, seen, ends = read(all[i + 1])
@@ -27,10 +17,13 @@ for i = 1, #all, 2 do
     expired[#expired + 1] = all[i]
     expired[#expired + 1] = all[i + 1]
     call('HDEL', index, all[i])
-  elseif all[i] == ARGV[8] then
-    exchanged = {all[i], all[i + 1]}
   else
-    live[#live + 1] = {all[i], all[i + 1], seen, created}
+    latest = math.max(latest, ends)
+    if all[i] == ARGV[8] then
+      exchanged = {all[i], all[i + 1]}
+    else
+      live[#live + 1] = {all[i], all[i + 1], seen, created}
+    end
   end
 end
 
@@ -53,8 +46,12 @@ end
 if exchanged[1] then call('HDEL', index, exchanged[1]) end
 
 local stamp = int(now)
-local entry = stamp .. ' ' .. stamp .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7]
-call('HSET', index, ref, entry)
-local _, _, ends = read(entry)
-last(index, ends)
+call('HSET', index, ARGV[2], stamp .. ' ' .. stamp .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7])
+local ms = ARGV[5] + 0
+if ARGV[6] ~= '0' then ms = math.min(ms, ARGV[6]) end
+if now + ms * 1000 >= latest then -- all others end earlier
+  call('PEXPIRE', index, int(ms))
+else
+  last(index, now + ms * 1000)
+end
 return {1, #live + 1 - math.max(excess, 0), now, expired, evicted, exchanged}

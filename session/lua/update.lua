@@ -11,11 +11,7 @@
 local key = KEYS[1]
 if holder(key, ARGV[1]) == 0 then return -1 end
 if call('HGET', key, ':v') ~= ARGV[2] then return 0 end
-local last, step = 3 + ARGV[3], 1000
-for i = 4, last, step do
-  call('HSET', key, unpack(ARGV, i, math.min(i + step - 1, last)))
-end
-for i = last + 1, #ARGV, step do
-  call('HDEL', key, unpack(ARGV, i, math.min(i + step - 1, #ARGV)))
-end
+local last = 3 + ARGV[3]
+if last > 3 then call('HSET', key, unpack(ARGV, 4, last)) end
+if last < #ARGV then call('HDEL', key, unpack(ARGV, last + 1)) end
 return call('HINCRBY', key, ':v', 1)
