@@ -12,7 +12,6 @@ import (
 
 	"github.com/tickettoken/rediskit/cmd/rediskit/internal/terminal"
 	"github.com/tickettoken/rediskit/internal/limits"
-	"github.com/tickettoken/rediskit/keys"
 	"github.com/tickettoken/rediskit/ratelimit"
 )
 
@@ -76,11 +75,9 @@ func parseLimits(texts []string, concurrency bool) ([]ratelimit.Limit, error) {
 // limiter connects, and has do work with a limiter.
 func (f *limitFlags) limiter(a *app, cmd *cobra.Command, do func(*ratelimit.Limiter) error) error {
 	cfg := ratelimit.Config{Timeout: limitTimeout, DenyCache: -1}
-	if f.namespace != "" {
-		var err error
-		if cfg.Keys, err = keys.New(f.namespace); err != nil {
-			return usagef("--namespace: %s", strings.TrimPrefix(err.Error(), "keys: "))
-		}
+	var err error
+	if cfg.Keys, err = namespaced(f.namespace); err != nil {
+		return err
 	}
 	client, err := a.connect(cmd.Context())
 	if err != nil {

@@ -1,19 +1,21 @@
 // Command rediskit is rediskit for operators: it shows whether Redis is well, lists, counts and deletes keys on every
-// master without hurting live traffic, works with rate limits and tries them on access logs, and gives a guided tour of
-// the toolkit.
+// master without hurting live traffic, works with rate limits and tries them on access logs, looks at sessions and ends
+// them, and gives a guided tour of the toolkit.
 //
 //	rediskit ping
 //	rediskit scan 'session:*' --info
 //	rediskit delete 'session:*' --yes
 //	rediskit limit peek user:42 --limit sliding-window:100/1m
 //	rediskit limit replay --limit sliding-window:100/1m access.log
+//	rediskit session list user-42
 //	rediskit demo
 //
 // Where Redis is, it reads from --url or from the environment, as rediskit.ConfigFromEnv does. docs/cli.md is its
 // guide.
 //
 // It exits with 0 when it did what it was asked to, with 1 when it did not, with 2 when it was asked in a way that it does
-// not understand, and with 3 when it asked a rate limit and was refused. Errors go to the standard error in one line and never contain a password.
+// not understand, and with 3 when it asked a rate limit and was refused, or for a session that there is not. Errors go to the
+// standard error in one line. No output contains a password, the secret of a session or the key of sessions' tags.
 package main
 
 import (

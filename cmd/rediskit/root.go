@@ -14,6 +14,7 @@ import (
 
 	"github.com/tickettoken/rediskit"
 	"github.com/tickettoken/rediskit/cmd/rediskit/internal/terminal"
+	"github.com/tickettoken/rediskit/keys"
 )
 
 // What the program exits with.
@@ -22,7 +23,7 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 
-	exitRefused = 3 // of limit: it works, and the answer is no
+	exitRefused = 3 // of limit and session: it works, and the answer is no
 )
 
 // app is one run of the program.
@@ -43,6 +44,7 @@ func (a *app) commands() []*cobra.Command {
 		a.count(),
 		a.delete(),
 		a.limit(),
+		a.session(),
 	}
 }
 
@@ -50,7 +52,7 @@ func (a *app) commands() []*cobra.Command {
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	a := &app{out: out, errs: errs}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(refLast(args))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
@@ -161,6 +163,18 @@ func (a *app) connect(ctx context.Context) (*rediskit.Client, error) {
 		return nil, err
 	}
 	return rediskit.Connect(ctx, cfg)
+}
+
+// namespaced makes the names of keys of the flag --namespace.
+func namespaced(flag string) (keys.Builder, error) {
+	if flag == "" {
+		return keys.Builder{}, nil
+	}
+	names, err := keys.New(flag)
+	if err != nil {
+		return names, usagef("--namespace: %s", strings.TrimPrefix(err.Error(), "keys: "))
+	}
+	return names, nil
 }
 
 // bar returns a progress bar if somebody is there to see it.
