@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,14 +53,7 @@ func WithSecret(secret []byte) CreateOption {
 // WithTimeouts chooses the session's time-outs, for "remember me" and the like. Zero is that of Config, negative is off
 // as in Config.
 func WithTimeouts(ttl, absoluteTTL time.Duration) CreateOption {
-	return func(o *createOptions) {
-		if ttl != 0 {
-			o.ttl = ttl
-		}
-		if absoluteTTL != 0 {
-			o.absoluteTTL = absoluteTTL
-		}
-	}
+	return func(o *createOptions) { o.ttl, o.absoluteTTL = ttl, absoluteTTL }
 }
 
 // birth is what it takes to create a session.
@@ -154,7 +148,7 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 
 // choose applies options and checks what can be checked before anything is sent.
 func (m *Manager[T]) choose(b *birth[T], opts []CreateOption) (err error) {
-	o := createOptions{ttl: m.ttl, absoluteTTL: m.absoluteTTL}
+	var o createOptions
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -163,13 +157,18 @@ func (m *Manager[T]) choose(b *birth[T], opts []CreateOption) (err error) {
 	} else if len(b.key) < minSecret || len(b.key) > maxSecret {
 		return data.Errorf(b.op, "", "WithSecret: %d bytes: want %d to %d", len(b.key), minSecret, maxSecret)
 	}
-	if b.idle, b.absolute, err = lifetime(o.ttl, o.absoluteTTL); err != nil {
+	if b.idle, b.absolute, err = m.timeouts(o.ttl, o.absoluteTTL); err != nil {
 		return data.Errorf(b.op, "", "WithTimeouts: %w", err)
 	}
 	if err := b.device.check(); err != nil {
 		return data.Err(b.op, "", err)
 	}
 	return nil
+}
+
+// timeouts are those of a session in milliseconds, where zero is Config's.
+func (m *Manager[T]) timeouts(ttl, absoluteTTL time.Duration) (idle, absolute int64, err error) {
+	return lifetime(cmp.Or(ttl, m.ttl), cmp.Or(absoluteTTL, m.absoluteTTL))
 }
 
 // createHeader is how many arguments of create.lua come before the application's fields.

@@ -65,11 +65,7 @@ func cut(s string, most int) string {
 // encode writes texts with their lengths before them: IP, user agent, name, and names and values of the extra entries.
 func (d Device) encode() string {
 	b := make([]byte, 0, 32+len(d.IP)+len(d.Name)+min(len(d.UserAgent), MaxUserAgent))
-	add := func(s string) {
-		b = strconv.AppendInt(b, int64(len(s)), 10)
-		b = append(b, ':')
-		b = append(b, s...)
-	}
+	add := func(s string) { b = appendText(b, s) }
 	add(d.IP)
 	add(cut(d.UserAgent, MaxUserAgent))
 	add(d.Name)
@@ -109,6 +105,14 @@ func decodeDevice(s string) (d Device, err error) {
 	return d, nil
 }
 
+// appendText writes a text with its length before it.
+func appendText(b []byte, s string) []byte {
+	b = strconv.AppendInt(b, int64(len(s)), 10)
+	b = append(b, ':')
+	return append(b, s...)
+}
+
+// nextText reads what appendText wrote.
 func nextText(s string) (text, rest string, err error) {
 	number, rest, ok := strings.Cut(s, ":")
 	n, err := strconv.ParseUint(number, 10, 16)

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -37,15 +38,35 @@ func (m *Manager[T]) Touch(ctx context.Context, id ID) (Session[T], error) {
 	return m.load(ctx, "session.Touch", id, always)
 }
 
-func (m *Manager[T]) load(ctx context.Context, op string, id ID, how use) (Session[T], error) {
+// Peek is [Manager.Get] that never marks the session as seen: for requests that the user has no part in, such as those of a
+// page that polls, and for looking after a session.
+func (m *Manager[T]) Peek(ctx context.Context, id ID) (Session[T], error) {
+	return m.load(ctx, "session.Peek", id, asItIs)
+}
+
+// SetTimeouts gives a session time-outs of its own, as [WithTimeouts] does, and marks it as seen: for a "remember me" that comes
+// later, or to let a session end sooner. A session that is older than absoluteTTL ends at once. It takes three round trips,
+// and errors are those of [Manager.Touch]. After an error that is [rediskit.MayHaveApplied] either time-outs may hold; it
+// may be repeated.
+func (m *Manager[T]) SetTimeouts(ctx context.Context, id ID, ttl, absoluteTTL time.Duration) (Session[T], error) {
+	const op = "session.SetTimeouts"
+	idle, absolute, err := m.timeouts(ttl, absoluteTTL)
+	if err != nil {
+		return Session[T]{}, data.Err(op, "", err)
+	}
+	return m.load(ctx, op, id, always, number(idle), number(absolute))
+}
+
+// load reads a session and marks it as seen, with the idle and the absolute time-out if it gets others.
+func (m *Manager[T]) load(ctx context.Context, op string, id ID, how use, timeouts ...string) (Session[T], error) {
 	if id.IsZero() {
 		m.counts.load(ctx, loadInvalid)
 		return Session[T]{}, data.Err(op, "", ErrInvalidID)
 	}
 	key := m.sessionKey(id.tag, id.ref)
-	s, e, due, err := m.read(ctx, id, key)
+	s, due, err := m.read(ctx, id, key)
 	if err == nil && (how == always || how == whenDue && due) {
-		err = m.touch(ctx, id, key, &s, &e, how)
+		err = m.touch(ctx, id, key, &s, how, timeouts...)
 	}
 	m.counts.load(ctx, outcomeOf(err))
 	if err != nil {
@@ -55,65 +76,83 @@ func (m *Manager[T]) load(ctx context.Context, op string, id ID, how use) (Sessi
 }
 
 // read reads a session, and tells whether it should be marked as seen.
-func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T], e entry, due bool, err error) {
+func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T], due bool, err error) {
 	index := m.indexKey(id.tag)
 	results := m.client.DoMulti(ctx, 3, func(b rueidis.Builder, i int) rueidis.Completed {
 		switch i {
 		case 0:
-			return b.Hmget().Key(key).Field(m.names...).Build()
-		case 1:
-			return b.Hget().Key(index).Field(id.ref).Build()
-		default:
 			return b.Pttl().Key(key).Build()
+		case 1:
+			return b.Hmget().Key(key).Field(m.names...).Build()
+		default:
+			return b.Hget().Key(index).Field(id.ref).Build()
 		}
 	})
-	msgs, err := results[0].ToArray()
+	left, err := results[0].AsInt64()
 	if err != nil {
-		return s, e, false, err
+		return s, false, err
+	}
+	msgs, err := results[1].ToArray()
+	if err != nil {
+		return s, false, err
 	}
 	if len(msgs) != len(m.names) {
-		return s, e, false, errReply
+		return s, false, errReply
 	}
-	listed, err := results[1].ToString()
+	listed, err := results[2].ToString()
 	isListed, err := data.Found(err)
 	if err != nil {
-		return s, e, false, err
-	}
-	left, err := results[2].AsInt64()
-	if err != nil {
-		return s, e, false, err
+		return s, false, err
 	}
 
-	if msgs[0].IsNil() || left == -2 {
+	if msgs[0].IsNil() || left == noKey {
 		if isListed {
 			m.prune(ctx, id.tag, id.ref, listed)
 		}
-		return s, e, false, ErrNotFound
+		return s, false, ErrNotFound
 	}
 	if ok, err := m.isHolder(ctx, id, key, msgs); err != nil || !ok {
 		if err == nil {
 			err = ErrNotFound
 		}
-		return s, e, false, err
+		return s, false, err
 	}
 	if !isListed {
 		m.discard(ctx, id.tag, id.ref)
-		return s, e, false, ErrNotFound
+		return s, false, ErrNotFound
 	}
-	if e, err = parseEntry(listed); err != nil {
-		return s, e, false, err
+	e, err := parseEntry(listed)
+	if err != nil {
+		return s, false, err
+	}
+	dataEnd, err := msgs[5].AsInt64()
+	if err != nil {
+		return s, false, fmt.Errorf("%w: no end", codec.ErrCorrupt)
+	}
+	// When the data end and how long they still live tell the server's time, and no other clock is asked. The latter was
+	// read first: if the session is touched in between, it seems later than it is, but no later than the data end,
+	// and they do so no later than the entry that was read after them.
+	now := dataEnd - max(left, 0)*1000
+	if left != noTTL && e.ends() <= now {
+		m.prune(ctx, id.tag, id.ref, listed)
+		return s, false, ErrNotFound
 	}
 	if err := m.decode(&s, msgs); err != nil {
-		return s, e, false, err
+		return s, false, err
 	}
 	s.ID = id
 	s.setEntry(id.ref, &e)
-	// The data live as long as the entry says, or shorter if a process died in between; so by the TTL it is that late, or
-	// later, and no clock but the server's is asked.
-	now := e.ends() - left*1000
-	due = left < 0 || float64(now-e.seen) >= m.touchAfter*float64(e.idle*1000)
-	return s, e, due, nil
+	// If a process died before it made the data live as long as the entry says, it is as much later to them.
+	now = max(now, e.ends()-left*1000)
+	due = left == noTTL || m.touchAfter == 0 || float64(now-e.seen) >= m.touchAfter*float64(e.idle*1000)
+	return s, due, nil
 }
+
+// What PTTL says if there is nothing to count.
+const (
+	noTTL = -1
+	noKey = -2
+)
 
 func (s *Session[T]) setEntry(ref string, e *entry) {
 	info := e.info(ref)
@@ -195,6 +234,7 @@ func (m *Manager[T]) decode(s *Session[T], msgs []rueidis.RedisMessage) error {
 	if err != nil {
 		return fmt.Errorf("%w: no version", codec.ErrCorrupt)
 	}
+	s.Flashes = !msgs[4].IsNil()
 	w := m.scratch()
 	defer m.free(w)
 	if _, err := m.plan.Decode(w.rv, nil, msgs[ownFields:], m.codec); err != nil {
@@ -204,9 +244,10 @@ func (m *Manager[T]) decode(s *Session[T], msgs []rueidis.RedisMessage) error {
 	return nil
 }
 
-// touch marks a session as seen: first in the index, then the data, which so never outlive their entry.
-func (m *Manager[T]) touch(ctx context.Context, id ID, key string, s *Session[T], e *entry, how use) error {
-	seen, ends, ok, err := m.markSeen(ctx, id)
+// touch marks a session as seen: first in the index, which decides, then the data, which do not outlive the index's entry but
+// where time-outs were shortened.
+func (m *Manager[T]) touch(ctx context.Context, id ID, key string, s *Session[T], how use, timeouts ...string) error {
+	seen, ends, ok, err := m.markSeen(ctx, id, timeouts...)
 	if err == nil && !ok {
 		return ErrNotFound // revoked since it was read, or expired
 	}
@@ -222,8 +263,8 @@ func (m *Manager[T]) touch(ctx context.Context, id ID, key string, s *Session[T]
 	return err
 }
 
-func (m *Manager[T]) markSeen(ctx context.Context, id ID) (e entry, ends string, ok bool, err error) {
-	msgs, err := m.run.touch.Exec(ctx, m.client, []string{m.indexKey(id.tag)}, []string{id.ref}).ToArray()
+func (m *Manager[T]) markSeen(ctx context.Context, id ID, timeouts ...string) (e entry, ends string, ok bool, err error) {
+	msgs, err := m.run.touch.Exec(ctx, m.client, []string{m.indexKey(id.tag)}, append([]string{id.ref}, timeouts...)).ToArray()
 	if ok, err = data.Found(err); err != nil || !ok {
 		return e, "", false, err
 	}

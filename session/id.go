@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -110,8 +112,16 @@ func newSecret() []byte {
 	return key
 }
 
-// tagger has the key of the tags where fmt does not look.
-type tagger struct{ key []byte }
+// tagger has the keys that are made of Config.TagKey where fmt does not look.
+type tagger struct {
+	key    []byte // for tags: TagKey itself
+	tokens []byte // for tokens: nothing that is known of a tag tells anything of a token
+}
+
+func newTagger(key []byte) (*tagger, error) {
+	tokens, err := hkdf.Key(sha256.New, key, nil, "rediskit session tokens", sha256.Size)
+	return &tagger{bytes.Clone(key), tokens}, err
+}
 
 // tagOf is the tag of a user.
 func (t *tagger) tagOf(userID string) string {
@@ -119,6 +129,20 @@ func (t *tagger) tagOf(userID string) string {
 	io.WriteString(h, userID)
 	var sum [sha256.Size]byte
 	return encoding.EncodeToString(h.Sum(sum[:0])[:tagBytes])
+}
+
+// Token derives 32 bytes for a purpose from a session, by Config.TagKey: against cross-site request forgery for instance. Nobody
+// can guess them who has not got them from the service, they stay the same for as long as the session lives, also over
+// rotations, and nothing of them is stored. They do not tell whether the session is valid. The zero ID has none.
+func (m *Manager[T]) Token(id ID, purpose string) []byte {
+	if id.IsZero() {
+		return nil
+	}
+	h := hmac.New(sha256.New, m.tags.tokens)
+	io.WriteString(h, id.Public())
+	io.WriteString(h, ".")
+	io.WriteString(h, purpose)
+	return h.Sum(nil)
 }
 
 func isRef(ref string) bool { return len(ref) == 16 && decodes(ref, refBytes) }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +34,7 @@ const (
 	MaxTTL     = 10 * 365 * 24 * time.Hour // of a session
 	MaxUserID  = 1024                      // bytes
 	MaxFields  = 1000                      // of the data
+	MaxFlashes = 4 << 10                   // bytes of messages that wait with a session
 	MinTagKey  = 32                        // bytes
 )
 
@@ -138,7 +138,9 @@ const (
 	fieldOld     = ":o" // SHA-256 of the secret before the last rotation, and until when it is valid
 	fieldUser    = ":u"
 	fieldVersion = ":v"
-	ownFields    = 4
+	fieldFlashes = ":f"
+	fieldEnds    = ":x" // when the data end, in microseconds since 1970
+	ownFields    = 6
 )
 
 // Session is a session as it was at a moment.
@@ -153,6 +155,7 @@ type Session[T any] struct {
 	LastSeenAt time.Time // as it is marked: see Config.TouchFraction
 	ExpiresAt  time.Time // unless it is seen again
 	Version    int64     // from 1, one more with every change of the data but by Incr
+	Flashes    bool      // whether messages wait: see [Manager.PopFlashes]
 }
 
 // New makes a Manager. It sends nothing. It returns an error if client is nil, one that names the field if cfg is bad, and one
@@ -173,7 +176,7 @@ func New[T any](client *rediskit.Client, cfg Config) (*Manager[T], error) {
 	if n := len(m.plan.Names()); n > MaxFields {
 		return nil, fmt.Errorf("session: %v has %d fields: at most %d", reflect.TypeFor[T](), n, MaxFields)
 	}
-	m.names = append(m.names, fieldSecret, fieldOld, fieldUser, fieldVersion)
+	m.names = append(m.names, fieldSecret, fieldOld, fieldUser, fieldVersion, fieldFlashes, fieldEnds)
 	for i, name := range m.plan.Names() {
 		if strings.HasPrefix(name, ":") {
 			return nil, fmt.Errorf("session: %s: the name %q begins with ':', as those of rediskit do", m.plan.Path(i), name)
@@ -187,7 +190,9 @@ func (m *Manager[T]) configure(cfg Config) (err error) {
 	if len(cfg.TagKey) < MinTagKey {
 		return fmt.Errorf("TagKey has %d bytes: want at least %d random ones", len(cfg.TagKey), MinTagKey)
 	}
-	m.tags = &tagger{bytes.Clone(cfg.TagKey)}
+	if m.tags, err = newTagger(cfg.TagKey); err != nil {
+		return fmt.Errorf("TagKey: %w", err)
+	}
 	if _, _, err := lifetime(cfg.TTL, cfg.AbsoluteTTL); err != nil {
 		return err
 	}
@@ -360,12 +365,17 @@ func (m *Manager[T]) encode(s *scratch[T], args *fields.Arguments, header int, v
 		return 0, err
 	}
 	values = args.Finish()
+	return values, m.checkSize(args.List[header : header+values])
+}
+
+// checkSize checks the size of names and values of fields.
+func (m *Manager[T]) checkSize(texts []string) error {
 	size := 0
-	for _, text := range args.List[header : header+values] {
+	for _, text := range texts {
 		size += len(text)
 	}
 	if size > m.maxData {
-		return 0, fmt.Errorf("%w: %d bytes of %d", ErrTooLarge, size, m.maxData)
+		return fmt.Errorf("%w: %d bytes of %d", ErrTooLarge, size, m.maxData)
 	}
-	return values, nil
+	return nil
 }

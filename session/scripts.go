@@ -13,7 +13,7 @@ var files embed.FS
 // scripts are the steps of which everything consists. Each is about one key, so that no slot on its way through a
 // cluster comes between.
 type scripts struct {
-	create, touch, extend, update, incr, rotate, check, prune, list *script.Script
+	create, touch, extend, update, incr, flash, rotate, check, prune, list *script.Script
 
 	// remove ends sessions. After a lost reply it is run again by removeAgain, whose reply says nothing of what the
 	// first has removed.
@@ -26,14 +26,16 @@ var server = makeScripts(source("clock"))
 // makeScripts composes the scripts with a beginning that tells the time. Tests have another one.
 func makeScripts(clock string) *scripts {
 	entry, holder := clock+source("entry"), clock+source("holder")
+	both := entry + source("holder")
 	remove := entry + source("remove")
 	return &scripts{
-		create: script.New(source("create_data")+entry+source("create"), script.Once), // an admission that is repeated could undo a revoke
+		create: script.New(clock+source("create_data", "entry", "create"), script.Once), // an admission that is repeated could undo a revoke
 		touch:  script.New(entry+source("touch"), script.Idempotent),
 		extend: script.New(entry+source("extend"), script.Idempotent),
 		update: script.New(holder+source("update"), script.Once),
-		incr:   script.New(holder+source("incr"), script.Once),
-		rotate: script.New(entry+source("holder", "rotate"), script.Idempotent),
+		incr:   script.New(both+source("incr"), script.Once),
+		flash:  script.New(both+source("flash"), script.Once),
+		rotate: script.New(both+source("rotate"), script.Idempotent),
 		check:  script.New(holder+source("check"), script.Idempotent),
 		prune:  script.New(entry+source("prune"), script.Once),
 		list:   script.New(entry+source("list"), script.Idempotent),

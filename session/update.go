@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"github.com/tickettoken/rediskit/internal/data"
 	"github.com/tickettoken/rediskit/script"
 )
@@ -100,23 +98,34 @@ func (m *Manager[T]) write(ctx context.Context, op string, s Session[T], change 
 	if err != nil {
 		return Session[T]{}, data.Err(op, key, err)
 	}
-	args := m.difference(before, w.after.List[:values])
-	if len(args) == updateHeader {
-		return s, nil
-	}
 	m.at("update: read")
-	args[0], args[1] = s.ID.sum(), number(s.Version)
-	version, err := m.run.update.Exec(ctx, m.client, []string{key}, args).AsInt64()
+	version, changed, err := m.sendChanges(ctx, s.ID, key, number(s.Version), before, w.after.List[:values])
+	if err != nil {
+		return Session[T]{}, data.Err(op, key, err)
+	}
+	if changed {
+		s.Version = version
+	}
+	return s, nil
+}
+
+// sendChanges writes what differs in two lists of names and values to a version of a session, or to any if that is empty.
+func (m *Manager[T]) sendChanges(ctx context.Context, id ID, key, to string, before, after []string) (version int64, changed bool, err error) {
+	args := m.difference(before, after)
+	if len(args) == updateHeader {
+		return 0, false, nil
+	}
+	args[0], args[1] = id.sum(), to
+	version, err = m.run.update.Exec(ctx, m.client, []string{key}, args).AsInt64()
 	switch {
 	case err != nil:
-		return Session[T]{}, data.Err(op, key, err)
+		return 0, false, err
 	case version == 0:
-		return Session[T]{}, data.Err(op, key, errVersion)
+		return 0, false, errVersion
 	case version < 0:
-		return Session[T]{}, data.Err(op, key, ErrNotFound)
+		return 0, false, ErrNotFound
 	}
-	s.Version = version
-	return s, nil
+	return version, true, nil
 }
 
 // difference makes the arguments of update.lua of two lists of names and values, both in the order of the plan.
@@ -162,24 +171,12 @@ func (m *Manager[T]) Incr(ctx context.Context, id ID, field string, by int64) (i
 		return 0, data.Err(op, "", ErrInvalidID)
 	}
 	key := m.sessionKey(id.tag, id.ref)
-	results := m.run.incr.ExecMulti(ctx, m.client, []script.Call{
-		{Keys: []string{key}, Args: []string{"add", id.sum(), field, number(by)}},
-		{Keys: []string{m.indexKey(id.tag)}, Args: []string{"entry", id.ref}},
-	})
-	sum, err := results[0].AsInt64()
-	if rueidis.IsRedisNil(err) {
-		return 0, data.Err(op, key, ErrNotFound)
-	}
-	listed, errListed := results[1].AsInt64()
-	switch {
-	case err != nil:
+	reply, err := m.onData(ctx, m.run.incr, id, key, "add", id.sum(), field, number(by))
+	if err != nil {
 		return 0, data.Err(op, key, err)
-	case errListed != nil:
-		return 0, data.Err(op, key, errListed)
-	case listed == 0:
-		return 0, data.Err(op, key, ErrNotFound)
 	}
-	return sum, nil
+	sum, err := reply.AsInt64()
+	return sum, data.Err(op, key, err)
 }
 
 // Rotate gives a session another secret and returns its new ID: after a login, and whenever the user gains rights. The session

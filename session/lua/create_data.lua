@@ -7,8 +7,8 @@
 -- Reply: 1. It is only data: without an entry in the index nobody can log in with it.
 
 if ARGV[1] == 'data' then
-  redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  call('HSET', KEYS[1], ':x', string.format('%.0f', now + ARGV[2] * 1000), unpack(ARGV, 3))
+  call('PEXPIRE', KEYS[1], ARGV[2])
   return 1
 end
 

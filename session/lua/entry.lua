@@ -18,3 +18,10 @@ local function last(key, ends)
   local ms = math.ceil((ends - now) / 1000)
   if call('PTTL', key) < ms then call('PEXPIRE', key, int(ms)) end
 end
+
+-- valid returns the entry of a session that has not expired, or false.
+local function valid(index, ref)
+  local entry = call('HGET', index, ref)
+  local _, _, ends = read(entry or '')
+  return ends and ends > now and entry
+end

@@ -7,9 +7,9 @@
 --
 -- KEYS[1]  the user's index
 -- ARGV     'entry', the ref
--- Reply: 1 if the session is in the index, else 0.
+-- Reply: 1 if the session is in the index and has not expired, else 0.
 
-if ARGV[1] == 'entry' then return call('HEXISTS', KEYS[1], ARGV[2]) end
+if ARGV[1] == 'entry' then return valid(KEYS[1], ARGV[2]) and 1 or 0 end
 if holder(KEYS[1], ARGV[2]) == 0 then return false end
 call('HINCRBY', KEYS[1], ARGV[3], ARGV[4])
 return call('HGET', KEYS[1], ARGV[3])

@@ -24,11 +24,7 @@ if mode == 'these' then
   end
   return reply
 end
-if mode == 'others' then
-  local entry = call('HGET', key, ARGV[2])
-  local _, _, ends = read(entry or '')
-  if not ends or ends <= now then return false end
-end
+if mode == 'others' and not valid(key, ARGV[2]) then return false end
 local all = call('HGETALL', key)
 for i = 1, #all, 2 do
   if mode == 'all' or all[i] ~= ARGV[2] then remove(all[i], all[i + 1]) end

@@ -8,10 +8,10 @@
 --
 -- KEYS[1]  the user's index
 -- ARGV     'entry', the ref
--- Reply: the entry, or nothing.
+-- Reply: the entry, or nothing if there is none or it has expired.
 
 local key = KEYS[1]
-if ARGV[1] == 'entry' then return call('HGET', key, ARGV[2]) end
+if ARGV[1] == 'entry' then return valid(key, ARGV[2]) end
 local user = call('HGET', key, ':u') or ''
 if call('HGET', key, ':s') == ARGV[3] then return {1, user, now} end
 local who = holder(key, ARGV[2])
