@@ -49,6 +49,7 @@ func Steps() []Step {
 		{Name: "geo", About: "what is near", run: stepGeo},
 		{Name: "stream", About: "a log that groups of consumers share", run: stepStream},
 		{Name: "ratelimit", About: "how often, and how many at a time, for all processes together", run: stepRatelimit},
+		{Name: "session", About: "who is logged in, where, and no longer", run: stepSession},
 		{Name: "httpkit", About: "limits around a handler of net/http", run: stepHttpkit},
 		{Name: "scan", About: "find, count and delete keys on every master", run: stepScan},
 	}

@@ -61,6 +61,25 @@ func TestTheTourDeletesAllItWrote(t *testing.T) {
 	}
 }
 
+func TestTheTourEvictsADeviceAndRevivesNoSession(t *testing.T) {
+	tr, out := testTour(t)
+	if err := stepSession(t.Context(), tr); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"→ fridge in, phone out: limit\n    the phone is logged out: true\n", "  laptop\n    the ID of the fridge: ",
+		"the same ref: true\n    the old secret is worth nothing: true\n",
+		"revoked: true\n    the save found no session: true\n    nor does a request after it: true\n    4 sessions left\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if left := allKeys(t, tr); len(left) > 0 {
+		t.Errorf("%q are left", left)
+	}
+}
+
 func TestAStepThatFailsDoesNotEndTheTour(t *testing.T) {
 	tr, out := testTour(t)
 	made := false
