@@ -141,6 +141,10 @@ func uses(ctx context.Context, m *session.Manager[Visit], id session.ID) map[str
 	_, errs["RevokeOthers"] = m.RevokeOthers(ctx, id)
 	_, errs["Update"] = m.Update(ctx, id, func(v *Visit) error { v.Name += "x"; return nil })
 	_, errs["Save"] = m.Save(ctx, id, 1, Visit{})
+	_, errs["PopFlashes"] = m.PopFlashes(ctx, id)
+	errs["AddFlash"] = m.AddFlash(ctx, id, "late")
+	_, errs["SetTimeouts"] = m.SetTimeouts(ctx, id, time.Hour, 0)
+	_, errs["Peek"] = m.Peek(ctx, id)
 	_, errs["Touch"] = m.Touch(ctx, id)
 	_, errs["Get"] = m.Get(ctx, id)
 	return errs

@@ -60,7 +60,7 @@ func ParseEntry(s string) (Info, error) {
 // Load loads all scripts, so that a test can lose the reply of the one it means.
 func (m *Manager[T]) Load(ctx context.Context) error {
 	r := m.run
-	for _, s := range []*script.Script{r.create, r.touch, r.extend, r.update, r.incr, r.rotate, r.check, r.prune, r.list, r.remove} {
+	for _, s := range []*script.Script{r.create, r.touch, r.extend, r.update, r.incr, r.flash, r.rotate, r.check, r.prune, r.list, r.remove} {
 		if err := s.Load(ctx, m.client); err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ import (
 const (
 	tick         = 1000 * time.Second
 	modelIdle    = 6500 * time.Second
+	modelShort   = 2500 * time.Second // idle time of sessions that were given another
 	modelAge     = 14_500 * time.Second
 	modelGrace   = 1500 * time.Second
 	modelTouchAt = 0.1 // of the idle time: at the next tick
@@ -37,6 +38,8 @@ type modelSession struct {
 	views         int64
 	version       int64
 	created, seen moment
+	idle, age     time.Duration
+	flashes       []string
 }
 
 type moment struct {
@@ -56,7 +59,7 @@ type modelUser struct {
 }
 
 func (s *modelSession) live(now time.Duration) bool {
-	return now < s.seen.at+modelIdle && now < s.created.at+modelAge
+	return now < s.seen.at+s.idle && now < s.created.at+s.age
 }
 
 // modelRun is one history.
@@ -109,7 +112,8 @@ func (u *modelUser) matches(what string, err error, s *modelSession) bool {
 }
 
 func (u *modelUser) equals(what string, got session.Session[Visit], s *modelSession) {
-	if got.Ref != s.ref || got.UserID != s.userID || got.Data.Name != s.name || got.Data.Views != s.views || got.Version != s.version {
+	if got.Ref != s.ref || got.UserID != s.userID || got.Data.Name != s.name || got.Data.Views != s.views || got.Version != s.version ||
+		got.Flashes != (len(s.flashes) > 0) {
 		u.oops("%s: got %+v, want %+v", what, got, *s)
 	}
 }
@@ -121,6 +125,7 @@ type step struct {
 
 var modelOps = []string{
 	"create", "create", "get", "get", "touch", "update", "save", "incr", "rotate", "delete", "revoke", "others", "all", "anonymous", "login", "list", "count",
+	"peek", "draft", "timeouts", "flash", "pop",
 }
 
 func (r *modelRun) do(u *modelUser, st step) {
@@ -170,6 +175,36 @@ func (r *modelRun) do(u *modelUser, st step) {
 		if got, err := r.m.Touch(ctx, id); u.matches(what, err, s) {
 			u.equals(what, got, s)
 		}
+	case "peek":
+		if got, err := r.m.Peek(ctx, id); u.matches(what, err, s) {
+			u.equals(what, got, s)
+		}
+	case "timeouts":
+		idle, age := modelIdle, modelAge
+		if st.n == 1 {
+			idle, age = modelShort, 1000*tick
+		}
+		if s != nil {
+			s.seen, s.idle, s.age = now, idle, age
+		}
+		if got, err := r.m.SetTimeouts(ctx, id, idle, age); u.matches(what, err, s) {
+			u.equals(what, got, s)
+			r.sweep(u)
+		}
+	case "flash":
+		message := fmt.Sprint("message ", st.n)
+		if err := r.m.AddFlash(ctx, id, message, ""); u.matches(what, err, s) {
+			s.flashes = append(s.flashes, message, "")
+		}
+	case "pop":
+		if got, err := r.m.PopFlashes(ctx, id); u.matches(what, err, s) {
+			if !slices.Equal(got, s.flashes) {
+				u.oops("%s: %q, want %q", what, got, s.flashes)
+			}
+			s.flashes = nil
+		}
+	case "draft":
+		r.drafted(u, what, id, s, st.n)
 	case "update":
 		use()
 		got, err := r.m.Update(ctx, id, func(v *Visit) error { v.Name = fmt.Sprint("name", st.n); return nil })
@@ -261,6 +296,36 @@ func (r *modelRun) do(u *modelUser, st step) {
 	}
 }
 
+// drafted saves a draft of one field while another field and the version change under it.
+func (r *modelRun) drafted(u *modelUser, what string, id session.ID, s *modelSession, n int) {
+	ctx := context.Background()
+	read, err := r.m.Peek(ctx, id)
+	if !u.matches(what, err, s) {
+		return
+	}
+	d, err := r.m.Draft(read)
+	if err != nil {
+		u.oops("%s: %v", what, err)
+		return
+	}
+	if _, err := r.m.Incr(ctx, id, "views", 1); err != nil {
+		u.oops("%s: %v", what, err)
+	}
+	s.views++
+	d.Session.Data.Name = fmt.Sprint("name", n)
+	changes := d.Session.Data.Name != s.name
+	if changed, err := d.Save(ctx); err != nil || changed != changes {
+		u.oops("%s: %v, want %v, %v", what, changed, changes, err)
+	}
+	if changes {
+		s.name = d.Session.Data.Name
+		s.version++
+	}
+	if d.Session.Version != s.version {
+		u.oops("%s: version %d, want %d", what, d.Session.Version, s.version)
+	}
+}
+
 // created does what makes a session, and checks what became of the others by it. exchanged is the one that ends then.
 func (r *modelRun) created(u *modelUser, what string, now moment, exchanged *modelSession, create func() (session.Created[Visit], error), s *modelSession) {
 	var others []*modelSession
@@ -306,6 +371,7 @@ func (r *modelRun) created(u *modelUser, what string, now moment, exchanged *mod
 		u.oops("%s: evicted %v, want %v", what, evicted, want)
 	}
 	s.id, s.ref, s.version, s.created, s.seen = got.ID, got.Ref, 1, now, now
+	s.idle, s.age = modelIdle, modelAge
 	u.sessions[s.ref] = s
 	u.known = append(u.known, got.ID)
 	u.equals(what, got.Session, s)
