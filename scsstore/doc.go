@@ -1,0 +1,2 @@
+// Package scsstore x
+package scsstore
