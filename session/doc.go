@@ -15,9 +15,11 @@
 // # Map
 //
 //	log in        Create, Login, Anonymous    a user; a user who was a visitor before; a visitor
-//	each request  Get, Touch                  the session, marked as seen when that is due; or in any case
+//	each request  Get, Touch, Peek            the session, marked as seen when that is due; in any case; or never
 //	change        Update, Save, Incr          what differs, optimistically; over a version; a counter
-//	              Rotate                      another secret in the same session
+//	              Draft                       what a request has changed in place, field by field
+//	              AddFlash, PopFlashes        messages for the next page
+//	              Rotate, SetTimeouts         another secret, or other time-outs, in the same session
 //	log out       Delete                      this session
 //	              RevokeOthers, RevokeUser    the user's others; all of the user's
 //	              Revoke                      one, by the ref that List shows
@@ -31,13 +33,15 @@
 // ref is the session's public name; the secret is known to the client alone.
 //
 //	session:{<tag>}:<ref>   a hash: the data's fields, and of rediskit's own :s, the SHA-256 of the secret, :u, the
-//	                        user, :v, the version, and after a rotation with a grace :o
+//	                        user, :v, the version, :x, when the data end, and, if there are any, :o, the secret before
+//	                        the last rotation, and :f, messages
 //	user:sessions:{<tag>}   a hash: of each session, when it was created and seen, its time-outs and its device
 //	session-events          the stream of Config.EventStream
 //
 // Each step is a script or a command on one of these keys alone. The user's index is the authority: a session is valid if it
 // is in there, has not expired and its data are there. Data without an entry are nobody's session and expire; an
-// entry without data is removed when it is met. There is no sweeper, and keyspace notifications are not used.
+// entry without data is removed when it is met. There is no sweeper, and keyspace notifications are not used. Reading takes
+// no script and no clock: by when the data end and how long they still live it is known what time it is on the server.
 //
 // # Guarantees
 //
@@ -57,8 +61,9 @@
 // # Round trips
 //
 // Create, Revoke, Incr, Rotate, List, Count: 1. Get: 1, and 2 more when the session is marked as seen, which is after
-// Config.TouchFraction of its idle time; with an ID in the grace of a rotation 1 more. Touch: 3. Update, Save: 1 more than
-// Get for each attempt, if something changed. Delete, RevokeUser, Inspect: 2. RevokeOthers: 3. Login: Get and Create, and
+// Config.TouchFraction of its idle time; with an ID in the grace of a rotation 1 more. Touch, SetTimeouts: 3. Peek,
+// AddFlash, PopFlashes: 1. Draft.Save: 1 if something changed. Update, Save: 1 more than Get for each attempt, if something
+// changed. Delete, RevokeUser, Inspect: 2. RevokeOthers: 3. Login: Get and Create, and
 // 1 to end the session before. A login that evicts, or is refused, takes 1 more.
 //
 // # Errors, and calls repeated
@@ -67,7 +72,8 @@
 // Without a deadline in ctx each round trip ends after about twice the client's CommandTimeout.
 //
 // After a lost reply calls are repeated, with these exceptions. Create, Anonymous and Login are taken back: the session is
-// removed again. Update, Save and Incr are left as they are. [rediskit.MayHaveApplied] is true of the errors of all six.
+// removed again. Update, Save, Draft.Save, Incr, AddFlash and PopFlashes are left as they are. [rediskit.MayHaveApplied] is
+// true of the errors of all of them.
 //
 // # Telemetry
 //
