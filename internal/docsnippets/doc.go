@@ -1,5 +1,6 @@
 // Docsnippets checks every Markdown file of the repository: that the Go in it
-// compiles, and that its relative links lead somewhere.
+// compiles, that its relative links lead somewhere, and that the tests it names
+// are there.
 //
 //	go run ./internal/docsnippets [-C dir]
 //
@@ -38,4 +39,9 @@
 //
 // A link without a scheme must point to a file or folder of the repository, and
 // its #fragment to a heading there.
+//
+// # Tests
+//
+// A name such as `TestThisAndThat` by itself in backquotes is that of a test, a
+// fuzz target or a benchmark of the repository.
 package main

@@ -47,7 +47,7 @@ func (p problem) String() string {
 }
 
 // run checks the repository at root. Its problems are in the order of the files
-// and their lines, snippets before links.
+// and their lines, snippets before links before names of tests.
 func run(root, prelude string) ([]problem, error) {
 	docs, err := readDocs(root)
 	if err != nil {
@@ -66,7 +66,8 @@ func run(root, prelude string) ([]problem, error) {
 	for _, doc := range docs {
 		problems = append(problems, checkLinks(root, doc, docs)...)
 	}
-	return problems, nil
+	found, err := checkTests(root, docs)
+	return append(problems, found...), err
 }
 
 // readDocs reads every Markdown file below root, hidden folders and test data

@@ -247,6 +247,23 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	)
 }
 
+func TestTheTestsThatAreNamedAreThere(t *testing.T) {
+	files := map[string]string{
+		"list/list_test.go":     "package list\n\nfunc TestPushPushes(t *testing.T) {}\n\nfunc FuzzPush(f *testing.F) {}\n\n// func TestGone(\n",
+		"testdata/some_test.go": "package testdata\n\nfunc TestGone(t *testing.T) {}\n",
+		"guide.md": `| pushes | "TestPushPushes", "FuzzPush" |
+| is gone | "TestPushPushes", "TestGone" |
+
+Other code: "go test -run TestGone", "Testing", "TestGone(t)".
+'''text
+"TestGone"
+'''
+"BenchmarkPush"
+`}
+	files["guide.md"] = strings.ReplaceAll(files["guide.md"], "\"", "`")
+	wantProblems(t, problemsIn(t, files), "guide.md:2: no test is named TestGone", "guide.md:8: no test is named BenchmarkPush")
+}
+
 func TestSlugsAreThoseOfTheHost(t *testing.T) {
 	seen := make(map[string]int)
 	for _, c := range []struct{ heading, want string }{

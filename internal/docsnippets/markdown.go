@@ -12,6 +12,7 @@ type document struct {
 	name     string // relative to the root, with slashes
 	blocks   []block
 	links    []link
+	tests    []link          // names of tests
 	anchors  map[string]bool // what a #fragment may name
 	problems []problem       // found while reading
 }
@@ -35,6 +36,7 @@ var (
 	codePattern    = regexp.MustCompile("``.+?``|`[^`]*`")
 	inlinePattern  = regexp.MustCompile(`\]\(\s*(?:<([^>]*)>|([^()\s]*(?:\([^()\s]*\)[^()\s]*)*))(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)`)
 	definedPattern = regexp.MustCompile(`^ {0,3}\[[^\]]+\]:\s*<?([^\s>]+)>?`)
+	testPattern    = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9_]*)`")
 	linkText       = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 	htmlLink       = regexp.MustCompile(`(?i)<(?:a|img)\s[^>]*?(?:href|src)="([^"]*)"`)
 
@@ -127,6 +129,9 @@ func (doc *document) addBlock(start, end int, lines []string, prefix string) {
 func (doc *document) addProse(index int, line string, slugs map[string]int) {
 	if heading := headingPattern.FindStringSubmatch(line); heading != nil {
 		doc.anchors[slug(heading[1], slugs)] = true
+	}
+	for _, found := range testPattern.FindAllStringSubmatch(line, -1) {
+		doc.tests = append(doc.tests, link{index + 1, found[1]})
 	}
 	line = codePattern.ReplaceAllString(line, "")
 	for _, id := range htmlIDPattern.FindAllStringSubmatch(line, -1) {
