@@ -65,7 +65,7 @@ func TestTheDemoOfAServerThatIsNotThereFails(t *testing.T) {
 // Every package that a user imports has its step.
 func TestTheDemoShowsEveryPackage(t *testing.T) {
 	// Those that are not for doing something with Redis: what the demo is and runs on.
-	apart := []string{"bench", "cmd", "docs", "embedded", "goredis", "grpckit", "internal", "rediskittest", "scripts", "tools"}
+	apart := []string{"bench", "cmd", "docs", "embedded", "goredis", "gorillastore", "grpckit", "internal", "rediskittest", "scripts", "scsstore", "tools"}
 	files, err := filepath.Glob("../../*/doc.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

@@ -4,7 +4,7 @@
 //
 //	rediskit ping
 //	rediskit scan 'session:*' --info
-//	rediskit delete 'session:*' --yes
+//	rediskit delete 'cache:event:*' --yes
 //	rediskit limit peek user:42 --limit sliding-window:100/1m
 //	rediskit limit replay --limit sliding-window:100/1m access.log
 //	rediskit session list user-42

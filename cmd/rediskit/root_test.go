@@ -112,6 +112,8 @@ func TestHelpVersionAndCompletionAreThere(t *testing.T) {
 		{"delete --help", "--rate"},
 		{"limit", "Tell what limits would have refused"},
 		{"limit replay --help", "--key"},
+		{"session", "List a user's sessions"},
+		{"session revoke --help", "REDISKIT_SESSION_TAG_KEY"},
 		{"--version", "rediskit "},
 		{"completion bash", "complete"},
 		{"__complete demo --step z", "zset"},
