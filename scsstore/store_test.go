@@ -348,7 +348,11 @@ func third(_ []byte, _ bool, err error) error { return err }
 func stopped(t *testing.T) *rediskit.Client {
 	t.Helper()
 	server := rediskittest.Server(t)
-	c := server.Client()
+	cfg := server.Config()
+	cfg.CommandTimeout = 200 * time.Millisecond
+	c, err := rediskit.Connect(t.Context(), cfg)
+	ok(t, err)
+	t.Cleanup(c.Close)
 	server.Kill()
 	return c
 }
