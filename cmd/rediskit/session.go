@@ -286,9 +286,7 @@ and tells how many sessions there are to end.
 					return f.noSession(a.out, user, args[1], "revoked", 0)
 				}
 				if f.json {
-					o := object{"ref": args[1], "revoked": 1}
-					o.text("user", user)
-					return printJSON(a.out, o)
+					return printJSON(a.out, about(user, object{"ref": args[1], "revoked": 1}))
 				}
 				_, err = fmt.Fprintf(a.out, "revoked session %s of %s\n", args[1], terminal.Line(user))
 				return err
@@ -311,9 +309,7 @@ func (f *sessionFlags) revokeAll(ctx context.Context, a *app, m *sessions, user 
 		return err
 	}
 	if f.json {
-		o := object{done: n}
-		o.text("user", user)
-		return printJSON(a.out, o)
+		return printJSON(a.out, about(user, object{done: n}))
 	}
 	name := terminal.Line(user)
 	switch {
@@ -344,9 +340,7 @@ func (a *app) sessionCount() *cobra.Command {
 					return err
 				}
 				if f.json {
-					o := object{"count": n}
-					o.text("user", user)
-					return printJSON(a.out, o)
+					return printJSON(a.out, about(user, object{"count": n}))
 				}
 				_, err = fmt.Fprintln(a.out, n)
 				return err

@@ -31,6 +31,12 @@ func (o object) text(name, text string) {
 	}
 }
 
+// about adds the user.
+func about(user string, o object) object {
+	o.text("user", user)
+	return o
+}
+
 // pairs are names and values as a list of objects, in the order of the names.
 func pairs(values map[string]string) []object {
 	list := make([]object, 0, len(values))
@@ -74,9 +80,7 @@ func noSessions(user string) string {
 func (f *sessionFlags) noSession(w io.Writer, user, ref, member string, value any) error {
 	var err error
 	if f.json {
-		o := object{"ref": ref, member: value}
-		o.text("user", user)
-		err = printJSON(w, o)
+		err = printJSON(w, about(user, object{"ref": ref, member: value}))
 	} else {
 		_, err = fmt.Fprintf(w, "%s has no session %s, by this tag key and namespace\n", terminal.Line(user), ref)
 	}
@@ -92,9 +96,7 @@ func (f *sessionFlags) printList(w io.Writer, user string, all []session.Info) e
 		for i, info := range all {
 			list[i] = sessionObject(info)
 		}
-		o := object{"sessions": list}
-		o.text("user", user)
-		return printJSON(w, o)
+		return printJSON(w, about(user, object{"sessions": list}))
 	}
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, noSessions(user))
@@ -120,8 +122,7 @@ func (f *sessionFlags) printSession(w io.Writer, user string, info session.Info,
 	if f.json {
 		o := sessionObject(info)
 		o["found"], o["data"] = true, pairs(values)
-		o.text("user", user)
-		return printJSON(w, o)
+		return printJSON(w, about(user, o))
 	}
 	lines := [][2]string{
 		{"ref", info.Ref}, {"user", terminal.Line(user)},

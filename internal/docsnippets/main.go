@@ -70,11 +70,17 @@ func run(root, prelude string) ([]problem, error) {
 	return append(problems, found...), err
 }
 
-// readDocs reads every Markdown file below root, hidden folders and test data
-// excepted.
+// readDocs reads every Markdown file below root.
 func readDocs(root string) ([]*document, error) {
 	var docs []*document
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	err := walk(root, ".md", func(name, content string) { docs = append(docs, parseDocument(name, content)) })
+	return docs, err
+}
+
+// walk reads every file below root whose name ends so, hidden folders and test
+// data excepted. Names are relative to root, with slashes.
+func walk(root, suffix string, do func(name, content string)) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -84,7 +90,7 @@ func readDocs(root string) ([]*document, error) {
 			}
 			return nil
 		}
-		if filepath.Ext(path) != ".md" {
+		if !strings.HasSuffix(path, suffix) {
 			return nil
 		}
 		content, err := os.ReadFile(path)
@@ -95,10 +101,9 @@ func readDocs(root string) ([]*document, error) {
 		if err != nil {
 			return err
 		}
-		docs = append(docs, parseDocument(filepath.ToSlash(relative), string(content)))
+		do(filepath.ToSlash(relative), string(content))
 		return nil
 	})
-	return docs, err
 }
 
 // aside tells the folders whose content is not the repository's own.

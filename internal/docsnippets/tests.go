@@ -1,12 +1,6 @@
 package main
 
-import (
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
-	"strings"
-)
+import "regexp"
 
 var testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`)
 
@@ -30,24 +24,10 @@ func checkTests(root string, docs []*document) ([]problem, error) {
 // findTests reads the names of all tests below root.
 func findTests(root string) (map[string]bool, error) {
 	tests := make(map[string]bool)
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	err := walk(root, "_test.go", func(_, content string) {
+		for _, found := range testFunc.FindAllStringSubmatch(content, -1) {
+			tests[found[1]] = true
 		}
-		if entry.IsDir() {
-			if path != root && aside(entry.Name()) {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if !strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		for _, found := range testFunc.FindAllSubmatch(content, -1) {
-			tests[string(found[1])] = true
-		}
-		return err
 	})
 	return tests, err
 }
