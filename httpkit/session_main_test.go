@@ -52,6 +52,14 @@ func ok(t testing.TB, err error) {
 	}
 }
 
+// check is ok for handlers, which a server runs in goroutines of its own.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func must[V any](v V, err error) func(testing.TB) V {
 	return func(t testing.TB) V {
 		t.Helper()

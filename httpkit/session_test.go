@@ -99,7 +99,7 @@ func TestReadingCreatesNothing(t *testing.T) {
 
 func TestWhoPresentsNoIDOrAMalformedOneCostsNoRoundTrip(t *testing.T) {
 	redis := rediskittest.Server(t)
-	s := siteOf(t, managerOf[Visit](t, redis.Client(), session.Config{}), httpkit.SessionConfig{}, pages{"/show": show})
+	s := siteOf(t, managerOf[Visit](t, impatient(t, redis.Addr()), session.Config{}), httpkit.SessionConfig{}, pages{"/show": show})
 	_, cookie := s.login(t, "ada", Visit{})
 	redis.Kill()
 
