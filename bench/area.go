@@ -73,6 +73,7 @@ func areas(scanKeys int) []area {
 		listArea(),
 		geoArea(),
 		rateLimitArea(),
+		sessionArea(),
 		scanArea(scanKeys),
 	}
 }

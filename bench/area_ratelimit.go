@@ -304,19 +304,8 @@ func memoryAfter(name string, permits int, setup func(ctx context.Context, s *st
 					return sample{}, err
 				}
 			}
-			keys, err := server.Do(ctx, server.B().Keys().Pattern("*").Build()).AsStrSlice()
-			if err != nil {
-				return sample{}, err
-			}
-			m := sample{unit: "bytes"}
-			for _, key := range keys {
-				n, err := server.Do(ctx, server.B().MemoryUsage().Key(key).Build()).AsInt64()
-				if err != nil {
-					return sample{}, err
-				}
-				m.value += float64(n)
-			}
-			return m, nil
+			total, err := memoryOfAll(ctx, server)
+			return sample{value: total, unit: "bytes"}, err
 		}, nil
 	}}}
 }

@@ -22,6 +22,10 @@ func peerModules() []string {
 		"github.com/throttled/throttled/v2",
 		"github.com/ulule/limiter/v3",
 		"github.com/redis/rueidis/rueidislimiter",
+		"github.com/alexedwards/scs/v2",
+		"github.com/alexedwards/scs/goredisstore",
+		"github.com/gorilla/sessions",
+		"github.com/boj/redistore",
 	}
 }
 
