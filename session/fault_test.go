@@ -185,6 +185,30 @@ func TestAServerThatIsFullStillServesSessions(t *testing.T) {
 	equal(t, "count", must(m.Count(ctx, "ada"))(t), 1)
 }
 
+func TestALoginThatAFullServerRefusesEvictsNobody(t *testing.T) {
+	server := rediskittest.Server(t)
+	c := server.Client()
+	var d diary
+	m := manager(t, c, session.Config{MaxPerUser: 2, OnLimit: session.EvictOldest, OnEvent: d.note})
+	ctx := t.Context()
+	a, b := must(m.Create(ctx, "ada", ada, phone))(t), must(m.Create(ctx, "ada", ada, phone))(t)
+	d.take()
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	for name, err := range map[string]error{
+		"Create": second(m.Create(ctx, "ada", ada, phone)),
+		"Login":  second(m.Login(ctx, a.ID, "ada", nil, phone)),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "OOM") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	must(m.Get(ctx, a.ID))(t)
+	must(m.Get(ctx, b.ID))(t)
+	equal(t, "count", must(m.Count(ctx, "ada"))(t), 2)
+	d.told(t)
+}
+
 func second[V any](_ V, err error) error { return err }
 
 // load uses sessions all the time and counts what fails that should not.

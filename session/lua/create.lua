@@ -16,7 +16,6 @@ for i = 1, #all, 2 do
   if not ends or ends <= now then
     expired[#expired + 1] = all[i]
     expired[#expired + 1] = all[i + 1]
-    call('HDEL', index, all[i])
   else
     latest = math.max(latest, ends)
     if all[i] == ARGV[8] then
@@ -27,9 +26,14 @@ for i = 1, #all, 2 do
   end
 end
 
+local function remove(list)
+  for i = 1, #list, 2 do call('HDEL', index, list[i]) end
+end
+
 local excess = #live + 1 - limit
 if excess > 0 then
   if ARGV[4] == 'reject' then
+    remove(expired)
     return {0, #live + #exchanged / 2, now, expired, evicted, {}}
   end
   table.sort(live, function(a, b)
@@ -40,13 +44,15 @@ if excess > 0 then
   for i = 1, excess do
     evicted[#evicted + 1] = live[i][1]
     evicted[#evicted + 1] = live[i][2]
-    call('HDEL', index, live[i][1])
   end
 end
-if exchanged[1] then call('HDEL', index, exchanged[1]) end
 
+-- A server that is full refuses what writes, but not what only removes. So the new entry comes first: without it nobody goes.
 local stamp = int(now)
 call('HSET', index, ARGV[2], stamp .. ' ' .. stamp .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7])
+remove(expired)
+remove(evicted)
+remove(exchanged)
 local ms = ARGV[5] + 0
 if ARGV[6] ~= '0' then ms = math.min(ms, ARGV[6]) end
 if now + ms * 1000 >= latest then -- all others end earlier
