@@ -125,7 +125,7 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 	if carry != nil {
 		b.data = carry(b.data)
 	}
-	if there && old.tag == b.tag {
+	if (there || unreadable) && old.tag == b.tag {
 		b.exchanged = old.ref
 	}
 	c, err := m.create(ctx, &b)
@@ -135,9 +135,10 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 	m.at("login: created")
 	var errEnd error
 	switch {
+	case b.exchanged != "":
 	case unreadable:
 		errEnd = m.logout(ctx, op, old, ReasonLogin)
-	case there && b.exchanged == "":
+	case there:
 		_, errEnd = m.end(ctx, op, old.tag, old.ref, before.UserID, ReasonLogin)
 	}
 	if errEnd != nil {

@@ -681,3 +681,17 @@ func TestAFieldOfAnotherTypeIsCorruptAndSaysWhich(t *testing.T) {
 	}
 	gone(t, m, visit.ID)
 }
+
+func TestASessionThatCannotBeReadMakesRoomForTheLoginInItsPlace(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		m := manager(t, c, session.Config{MaxPerUser: 1})
+		ctx := t.Context()
+		s := must(m.Create(ctx, "ada", ada, phone))(t)
+		ok(t, raw(c, "HSET", m.SessionKey(s.ID), "views", "many").Error())
+		next := must(m.Login(ctx, s.ID, "ada", nil, phone))(t)
+		equal(t, "count", next.Count, 1)
+		gone(t, m, s.ID)
+		must(m.Get(ctx, next.ID))(t)
+		equal(t, "keys", len(keysOf(t, c, m.Keys())), 2)
+	})
+}
