@@ -88,7 +88,7 @@ type eventStream struct {
 	counts *counts
 
 	mu      sync.Mutex
-	waiting []Event
+	waiting []stream.Fields // of events, made at once, for the maps in events are the application's
 	running bool
 }
 
@@ -107,7 +107,7 @@ func (s *eventStream) add(e Event) {
 		s.counts.stream(streamDropped, 1)
 		return
 	}
-	s.waiting = append(s.waiting, e)
+	s.waiting = append(s.waiting, e.fields())
 	if !s.running {
 		s.running = true
 		go s.run()
@@ -123,10 +123,7 @@ func (s *eventStream) run() {
 			s.mu.Unlock()
 			return
 		}
-		batch := make([]stream.Fields, n)
-		for i, e := range s.waiting[:n] {
-			batch[i] = e.fields()
-		}
+		batch := slices.Clone(s.waiting[:n])
 		s.waiting = append(s.waiting[:0], s.waiting[n:]...)
 		s.mu.Unlock()
 

@@ -236,3 +236,43 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventHasTheDeviceOfTheLoginWhateverBecomesOfItsMap(t *testing.T) {
+	c := rediskittest.Connect(t, rediskittest.OnSingle)
+	m := manager(t, c, session.Config{EventStream: true, MaxPerUser: -1})
+	ctx := t.Context()
+	device := session.Device{Extra: map[string]string{}}
+	const n = 50
+	for i := range n {
+		device.Extra["app"] = user(i)
+		must(m.Create(ctx, "ada", ada, device))(t)
+	}
+	device.Extra["app"] = ""
+	events := must(stream.New(c, stream.Config[stream.Fields]{TTL: time.Hour}))(t)
+	eventually(t, func() error {
+		entries, err := events.Range(ctx, m.EventStream(), stream.Span{}, n)
+		if err != nil || len(entries) < n {
+			return fmt.Errorf("%d events, %w", len(entries), err)
+		}
+		for i, e := range entries {
+			equal(t, "app", must(session.ReadEvent(e.Value))(t).Device.Extra["app"], user(i))
+		}
+		return nil
+	})
+}
+
+// Whoever reads while the session is marked as seen may find that its data live on and not yet for how long: as if it were late.
+func TestASessionThatSeemsToHaveExpiredButHasNotStays(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		clock := newClock(t, c, session.Config{})
+		m, ctx := clock.m, t.Context()
+		s := must(m.Create(ctx, "ada", ada, phone))(t)
+		clock.advance(2 * time.Minute)
+		real := must(m.Stored(ctx, s.ID, ":x"))(t)
+		ok(t, raw(c, "HSET", m.SessionKey(s.ID), ":x", "9000000000000000").Error())
+		gone(t, m, s.ID)
+		ok(t, raw(c, "HSET", m.SessionKey(s.ID), ":x", real).Error())
+		equal(t, "count", must(m.Count(ctx, "ada"))(t), 1)
+		must(m.Get(ctx, s.ID))(t)
+	})
+}
