@@ -107,7 +107,7 @@ func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T],
 
 	if msgs[0].IsNil() || left == noKey {
 		if isListed {
-			m.prune(ctx, id.tag, id.ref, listed)
+			m.prune(ctx, id.tag, id.ref, listed, "lost")
 		}
 		return s, false, ErrNotFound
 	}
@@ -134,7 +134,7 @@ func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T],
 	// and they do so no later than the entry that was read after them.
 	now := dataEnd - max(left, 0)*1000
 	if left != noTTL && e.ends() <= now {
-		m.prune(ctx, id.tag, id.ref, listed)
+		m.prune(ctx, id.tag, id.ref, listed, "expired")
 		return s, false, ErrNotFound
 	}
 	if err := m.decode(&s, msgs); err != nil {
@@ -279,10 +279,11 @@ func (m *Manager[T]) markSeen(ctx context.Context, id ID, timeouts ...string) (e
 	return e, number(e.ends()), true, err
 }
 
-// prune removes an entry without data, and tells of it. A failure is not the caller's: nobody can log in with it.
-func (m *Manager[T]) prune(ctx context.Context, tag, ref, listed string) {
+// prune removes an entry that has expired or has no data, and tells of it. A failure is not the caller's: nobody can log in
+// with it.
+func (m *Manager[T]) prune(ctx context.Context, tag, ref, listed, why string) {
 	const expired, lost = 1, 2
-	n, err := m.run.prune.Exec(ctx, m.client, []string{m.indexKey(tag)}, []string{ref, listed}).AsInt64()
+	n, err := m.run.prune.Exec(ctx, m.client, []string{m.indexKey(tag)}, []string{ref, listed, why}).AsInt64()
 	if err != nil {
 		m.warn(ctx, "session: an entry without data counts until it expires", ref, err)
 		return
