@@ -178,6 +178,9 @@ const createHeader = 8
 // calls are the two steps of a birth. The first without the second is nobody's session.
 func (m *Manager[T]) calls(b *birth[T], id ID, s *scratch[T]) ([]script.Call, error) {
 	values, err := m.encode(s, &s.before, createHeader, b.data)
+	if err == nil {
+		err = m.checkSize(s.before.List[createHeader : createHeader+values])
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -24,15 +24,22 @@ type Draft[T any] struct {
 func (m *Manager[T]) Draft(s Session[T]) (*Draft[T], error) {
 	d := &Draft[T]{Session: s, m: m}
 	var err error
-	d.saved, err = d.encode("session.Draft", false)
+	d.saved, err = d.encode("session.Draft")
 	return d, err
 }
 
 // Changed reports whether Save has something to write. The error is that of Save for data that cannot be encoded or are too
 // large.
 func (d *Draft[T]) Changed() (bool, error) {
-	now, err := d.encode("session.Draft.Changed", true)
-	return err == nil && !slices.Equal(now, d.saved), err
+	const op = "session.Draft.Changed"
+	now, err := d.encode(op)
+	if err != nil || slices.Equal(now, d.saved) {
+		return false, err
+	}
+	if err := d.m.checkSize(now); err != nil {
+		return false, data.Err(op, "", err)
+	}
+	return true, nil
 }
 
 // Save writes the fields of the data that differ from what was read, or saved last, and reports whether there were any. It does
@@ -44,7 +51,7 @@ func (d *Draft[T]) Changed() (bool, error) {
 // change may have been made; Save does not repeat it then.
 func (d *Draft[T]) Save(ctx context.Context) (changed bool, err error) {
 	const op = "session.Draft.Save"
-	now, err := d.encode(op, true)
+	now, err := d.encode(op)
 	if err != nil {
 		return false, err
 	}
@@ -63,18 +70,12 @@ func (d *Draft[T]) Save(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
-// encode returns names and values of the data's fields. What was stored may be larger than what may be stored.
-func (d *Draft[T]) encode(op string, checkSize bool) ([]string, error) {
+// encode returns names and values of the data's fields.
+func (d *Draft[T]) encode(op string) ([]string, error) {
 	var args fields.Arguments
 	args.Reset(0)
 	if err := d.m.plan.Encode(&args, reflect.ValueOf(&d.Session.Data).Elem(), nil, d.m.codec); err != nil {
 		return nil, data.Err(op, "", err)
 	}
-	list := args.List[:args.Finish()]
-	if checkSize {
-		if err := d.m.checkSize(list); err != nil {
-			return nil, data.Err(op, "", err)
-		}
-	}
-	return list, nil
+	return args.List[:args.Finish()], nil
 }

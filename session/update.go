@@ -29,8 +29,12 @@ func (m *Manager[T]) Update(ctx context.Context, id ID, change func(*T) error) (
 		if err != nil {
 			return Session[T]{}, err
 		}
-		written, err := m.write(ctx, op, s, change)
-		if !errors.Is(err, errVersion) {
+		var own error // which may be the conflict of another session
+		written, err := m.write(ctx, op, s, func(v *T) error {
+			own = change(v)
+			return own
+		})
+		if own != nil || !errors.Is(err, errVersion) {
 			return written, err
 		}
 		m.counts.conflict(ctx)
@@ -84,18 +88,15 @@ func (m *Manager[T]) write(ctx context.Context, op string, s Session[T], change 
 	key := m.sessionKey(s.ID.tag, s.ID.ref)
 	w := m.scratch()
 	defer m.free(w)
-	// What was stored is not too large, whatever it is.
-	w.v = s.Data
-	w.before.Reset(0)
-	if err := m.plan.Encode(&w.before, w.rv, nil, m.codec); err != nil {
+	values, err := m.encode(w, &w.before, 0, s.Data)
+	if err != nil {
 		return Session[T]{}, data.Err(op, key, err)
 	}
-	before := w.before.List[:w.before.Finish()]
+	before := w.before.List[:values]
 	if err := change(&s.Data); err != nil {
 		return Session[T]{}, err
 	}
-	values, err := m.encode(w, &w.after, 0, s.Data)
-	if err != nil {
+	if values, err = m.encode(w, &w.after, 0, s.Data); err != nil {
 		return Session[T]{}, data.Err(op, key, err)
 	}
 	m.at("update: read")
@@ -114,6 +115,9 @@ func (m *Manager[T]) sendChanges(ctx context.Context, id ID, key, to string, bef
 	args := m.difference(before, after)
 	if len(args) == updateHeader {
 		return 0, false, nil
+	}
+	if err := m.checkSize(after); err != nil {
+		return 0, false, err
 	}
 	args[0], args[1] = id.sum(), to
 	version, err = m.run.update.Exec(ctx, m.client, []string{key}, args).AsInt64()
@@ -156,7 +160,7 @@ func (m *Manager[T]) difference(before, after []string) []string {
 // there counts from 0. It does not change the version, does not mark the session as seen, and takes one round trip. An
 // [Manager.Update] that changes the same field overwrites it.
 //
-// The error is [ErrNotFound], one about the field, or the server's if the sum has more than 64 bits. After an error that is
+// The error is [ErrNotFound], one about the field, or the server's if the sum does not fit the field; then nothing changed. After an error that is
 // [rediskit.MayHaveApplied] it may have been added; Incr does not repeat it then.
 func (m *Manager[T]) Incr(ctx context.Context, id ID, field string, by int64) (int64, error) {
 	const op = "session.Incr"
@@ -171,7 +175,8 @@ func (m *Manager[T]) Incr(ctx context.Context, id ID, field string, by int64) (i
 		return 0, data.Err(op, "", ErrInvalidID)
 	}
 	key := m.sessionKey(id.tag, id.ref)
-	reply, err := m.onData(ctx, m.run.incr, id, key, "add", id.sum(), field, number(by))
+	least, most := m.plan.Range(i)
+	reply, err := m.onData(ctx, m.run.incr, id, key, "add", id.sum(), field, number(by), least, most)
 	if err != nil {
 		return 0, data.Err(op, key, err)
 	}

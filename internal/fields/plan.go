@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -82,6 +83,21 @@ func (p *Plan) Path(i int) string { return p.fields[i].path }
 // IsInteger reports whether HINCRBY can add to a field.
 func (p *Plan) IsInteger(i int) bool {
 	return p.fields[i].form == formInt || p.fields[i].form == formUint
+}
+
+// Range returns the least and the greatest number that fit a field that is an integer, each "" if it is that of 64 bits
+// with a sign, in which HINCRBY counts.
+func (p *Plan) Range(i int) (least, most string) {
+	f := &p.fields[i]
+	switch {
+	case f.form == formUint && f.bits < 64:
+		return "0", strconv.FormatInt(1<<f.bits-1, 10)
+	case f.form == formUint:
+		return "0", ""
+	case f.bits < 64:
+		return strconv.FormatInt(-1<<(f.bits-1), 10), strconv.FormatInt(1<<(f.bits-1)-1, 10)
+	}
+	return "", ""
 }
 
 // IsFloat reports whether HINCRBYFLOAT can add to a field.
