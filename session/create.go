@@ -73,7 +73,7 @@ type birth[T any] struct {
 // The error is a [*LimitError], which is [ErrLimit], if the user has as many sessions as allowed and Config.OnLimit is
 // Reject; [ErrTooLarge]; or that of a bad argument. After an error that is [rediskit.MayHaveApplied] Create has tried to take
 // back what it may have done, for a second at most. If that failed too, the session counts until it expires or is evicted,
-// and nobody can use it.
+// and nobody can use it. Sessions that were evicted for it stay so.
 func (m *Manager[T]) Create(ctx context.Context, userID string, d T, device Device, opts ...CreateOption) (Created[T], error) {
 	const op = "session.Create"
 	if err := checkUser(op, userID); err != nil {
@@ -101,7 +101,8 @@ func (m *Manager[T]) Anonymous(ctx context.Context, d T, device Device, opts ...
 // nothing after it. Data of an anonymous session, or of the same user's, are carried over by carry, or as they are if
 // carry is nil. If there is no such session, or it is another user's, or cannot be read, carry gets the zero T.
 //
-// First the new session is made, then the old one ends; a concurrent change of the old one may be lost. Of the same user's
+// First the new session is made, then the old one ends; a concurrent change of the old one may be lost, and messages that
+// wait with it are. Of the same user's
 // sessions the old one makes room for the new one at that very moment. Errors are those of Create and those of
 // reading the old session, but not [ErrNotFound]. If the old one could not be ended, which is logged, it lives on until it
 // expires.

@@ -52,8 +52,8 @@
 //   - Redis never sees a secret, and no log, event, error or printed value contains one.
 //   - A malformed ID costs no round trip, and bad arguments are refused before anything is sent.
 //   - Time is the server's. No client's clock decides about anything.
-//   - Everything in Redis expires: a session at the latest when its time is up, an index with its last session, the stream
-//     24 hours after the last event.
+//   - Everything in Redis expires: a session at the latest when its time is up, an index with the session that was to live
+//     longest, the stream 24 hours after the last event.
 //   - Whatever step a process dies at, what it leaves behind is one session more that nobody uses, or data that nobody can
 //     use, until they expire.
 //   - On a cluster no request fails because slots move.
@@ -72,7 +72,8 @@
 // Without a deadline in ctx each round trip ends after about twice the client's CommandTimeout.
 //
 // After a lost reply calls are repeated, with these exceptions. Create, Anonymous and Login are taken back: the session is
-// removed again. Update, Save, Draft.Save, Incr, AddFlash and PopFlashes are left as they are. [rediskit.MayHaveApplied] is
+// removed again. Sessions that it evicted, and the user's session that it came in place of, stay ended; there is no event
+// of that. Update, Save, Draft.Save, Incr, AddFlash and PopFlashes are left as they are. [rediskit.MayHaveApplied] is
 // true of the errors of all of them.
 //
 // # Telemetry
@@ -89,6 +90,8 @@
 //     before it could answer. Offer RevokeOthers or List and Revoke, or use EvictOldest.
 //   - While a slot moves to a node of a cluster whose clock is ahead, its sessions may stay valid for that much longer
 //     than they are counted.
+//   - A client for [rediskit.Wrap] that reads from replicas finds a session valid until they know of its revoke. Do not use
+//     one.
 //   - Redis must not evict keys (maxmemory-policy noeviction): an index that is evicted logs its user out.
 //   - Config.TagKey cannot be changed without losing track of all sessions: they stay valid until they expire, but lists,
 //     limits and revokes do not know them.

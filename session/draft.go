@@ -47,7 +47,8 @@ func (d *Draft[T]) Changed() (bool, error) {
 // change wins. See [Manager.Update] for a change that depends on what was there. If nothing differs, it sends
 // nothing; else it takes one round trip.
 //
-// The error is [ErrNotFound] if the session is gone, or [ErrTooLarge]. After an error that is [rediskit.MayHaveApplied] the
+// The error is [ErrNotFound] if the session is gone, or [ErrTooLarge]. Of a session that expired or was revoked a moment ago
+// there may still be data, which nobody can use: saving them is no error. After an error that is [rediskit.MayHaveApplied] the
 // change may have been made; Save does not repeat it then.
 func (d *Draft[T]) Save(ctx context.Context) (changed bool, err error) {
 	const op = "session.Draft.Save"

@@ -133,7 +133,9 @@ func (t *tagger) tagOf(userID string) string {
 
 // Token derives 32 bytes for a purpose from a session, by Config.TagKey: against cross-site request forgery for instance. Nobody
 // can guess them who has not got them from the service, they stay the same for as long as the session lives, also over
-// rotations, and nothing of them is stored. They do not tell whether the session is valid. The zero ID has none.
+// rotations, and nothing of them is stored. They are of the ID's tag and ref alone: derive them from an ID only after
+// [Manager.Get] has found its session, for with a made-up secret everybody can present the ID of another. The zero ID has
+// none.
 func (m *Manager[T]) Token(id ID, purpose string) []byte {
 	if id.IsZero() {
 		return nil

@@ -84,7 +84,8 @@ type Config struct {
 	Codec codec.Codec[any]
 
 	// OnEvent is called for every event that this Manager caused or met, when it is done and before the method returns,
-	// with the method's context. Default: none.
+	// with the method's context. It may call the Manager. Of what a reply would have told that was lost, see the package's
+	// documentation, there is no event. Default: none.
 	OnEvent func(context.Context, Event)
 
 	// EventStream writes the events to a stream for other processes: see [Manager.EventStream].

@@ -11,7 +11,8 @@ import (
 	"github.com/tickettoken/rediskit/script"
 )
 
-// Delete logs out: it ends the session of an ID. If there is none, it does nothing. Errors are Redis's; it is repeated after
+// Delete logs out: it ends the session of an ID. If there is none, it does nothing, and so it does with an ID that a rotation
+// has replaced, once its grace is over: the session goes on under the new one. Errors are Redis's; it is repeated after
 // a lost reply and may be repeated after any error.
 func (m *Manager[T]) Delete(ctx context.Context, id ID) error {
 	return m.logout(ctx, "session.Delete", id, ReasonLogout)

@@ -47,8 +47,9 @@ func (m *Manager[T]) Update(ctx context.Context, id ID, change func(*T) error) (
 	}
 }
 
-// Save writes data in place of those of a version, as [Session.Version] has it. It writes the fields that differ. The error is
-// [ErrConflict] if the version is another one by now. Otherwise it is like [Manager.Update].
+// Save writes data in place of those of a version, as [Session.Version] has it. It writes the fields that differ from what is
+// stored, counters too: what [Manager.Incr] has added since d was read is undone, unless d has it; a [Draft] leaves it
+// alone. The error is [ErrConflict] if the version is another one by now. Otherwise it is like [Manager.Update].
 func (m *Manager[T]) Save(ctx context.Context, id ID, version int64, d T) (Session[T], error) {
 	const op = "session.Save"
 	s, err := m.load(ctx, op, id, whenDue)
