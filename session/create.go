@@ -208,7 +208,7 @@ func (m *Manager[T]) calls(b *birth[T], id ID, s *scratch[T]) ([]script.Call, er
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (m *Manager[T]) create(ctx context.Context, b *birth[T]) (Created[T], error) {
-	id := newID(b.tag, random(refBytes), b.key)
+	id := newID(b.tag, newRef(), b.key)
 	index := m.indexKey(b.tag)
 	s := m.scratch()
 	defer m.free(s)

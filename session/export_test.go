@@ -25,7 +25,7 @@ func (m *Manager[T]) CreateHalf(ctx context.Context, userID string, d T, device 
 	if err := m.choose(&b, nil); err != nil {
 		return ID{}, err
 	}
-	id := newID(b.tag, random(refBytes), b.key)
+	id := newID(b.tag, newRef(), b.key)
 	calls, err := m.calls(&b, id, m.scratch())
 	if err != nil {
 		return ID{}, err

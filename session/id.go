@@ -106,6 +106,15 @@ func random(n int) string {
 	return encoding.EncodeToString(buf[:n])
 }
 
+// newRef makes a ref that no program takes for a flag on its command line.
+func newRef() string {
+	for {
+		if ref := random(refBytes); ref[0] != '-' {
+			return ref
+		}
+	}
+}
+
 func newSecret() []byte {
 	key := make([]byte, secretBytes)
 	rand.Read(key)

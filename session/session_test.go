@@ -577,6 +577,15 @@ func TestACallerMayChooseTheSecret(t *testing.T) {
 	})
 }
 
+func TestNoRefIsTakenForAFlag(t *testing.T) {
+	m := manager(t, rediskittest.Embedded(t), session.Config{MaxPerUser: -1})
+	for range 500 {
+		if s := must(m.Create(t.Context(), "ada", ada, phone))(t); s.Ref[0] == '-' {
+			t.Fatal(s.Ref)
+		}
+	}
+}
+
 func TestAnotherSecretIsAsGoodAsNone(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
 		for _, rotated := range []bool{false, true} {

@@ -122,6 +122,7 @@ func TestAFieldThatTheNewTypeCannotReadIsCorrupt(t *testing.T) {
 		equal(t, "data for the old release", must(old.Get(ctx, s.ID))(t).Data, before{"gold"})
 		login := must(now.Login(ctx, s.ID, "ada", nil, phone))(t)
 		equal(t, "data after a login", login.Data, after{})
+		equal(t, "sessions after a login", login.Count, 1)
 		gone(t, now, s.ID)
 	})
 }

@@ -52,7 +52,7 @@ func (a *app) commands() []*cobra.Command {
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	a := &app{out: out, errs: errs}
 	root := a.root()
-	root.SetArgs(refLast(args))
+	root.SetArgs(idLast(args))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone

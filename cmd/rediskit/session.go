@@ -183,15 +183,13 @@ func userAndRef(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// refLast lets a REF begin with a dash, as one in 64 does, without being taken for flags.
-func refLast(args []string) []string {
+// idLast keeps a whole ID, which does not belong here and begins with a dash once in 64 times, from being taken for flags and
+// shown, secret and all, in an error about them.
+func idLast(args []string) []string {
 	if !slices.Contains(args, "session") || slices.Contains(args, "--") {
 		return args
 	}
-	isRef := func(arg string) bool {
-		return strings.HasPrefix(arg, "-") && (refPattern.MatchString(arg) || isSessionID(arg))
-	}
-	i := slices.IndexFunc(args, isRef)
+	i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") && isSessionID(arg) })
 	if i < 0 {
 		return args
 	}
