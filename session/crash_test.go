@@ -45,8 +45,8 @@ func dies[T any](t *testing.T, m *session.Manager[T], place string, f func()) {
 	f()
 }
 
-// consistent checks what has to be true of Redis at any moment: data never outlive their entry in the index, and nothing
-// lives for longer than a session may.
+// consistent checks what has to be true of Redis at any moment: data never outlive their entry in the index, an index has all
+// its entries for as long as they are valid, and nothing lives for longer than a session may.
 func consistent(t testing.TB, c *rediskit.Client, names keys.Builder, most time.Duration) {
 	t.Helper()
 	sessions, indexes := names.Sessions().String(), names.Prefix("user", "sessions").String()
@@ -63,6 +63,16 @@ func consistent(t testing.TB, c *rediskit.Client, names keys.Builder, most time.
 		if !strings.HasPrefix(key, prefix) {
 			if !strings.HasPrefix(key, strings.TrimSuffix(indexes, "*")) && !strings.HasSuffix(key, "session-events") {
 				t.Errorf("there is a key %s", key)
+				continue
+			}
+			if strings.HasSuffix(key, "session-events") {
+				continue
+			}
+			ends := time.Now().Add(left + 2*time.Millisecond) // at the latest
+			for _, text := range must(raw(c, "HGETALL", key).AsStrMap())(t) {
+				if info := must(session.ParseEntry(text))(t); info.ExpiresAt.After(ends) {
+					t.Errorf("an index ends %v before a session in it", info.ExpiresAt.Sub(ends))
+				}
 			}
 			continue
 		}

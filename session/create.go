@@ -120,6 +120,7 @@ func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry fun
 	if !there && !unreadable && !errors.Is(err, ErrNotFound) {
 		return Created[T]{}, err
 	}
+	m.at("login: read")
 	if there && (before.UserID == "" || before.UserID == userID) {
 		b.data = before.Data
 	}

@@ -107,6 +107,29 @@ func TestExpiredSessionsDoNotCount(t *testing.T) {
 	})
 }
 
+func TestAnIndexLivesAsLongAsTheSessionThatIsToLiveLongest(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		m := manager(t, c, session.Config{MaxPerUser: 1, OnLimit: session.EvictOldest, TTL: time.Hour, AbsoluteTTL: 10 * time.Minute})
+		ctx := t.Context()
+		lives := func(id session.ID, most time.Duration) {
+			t.Helper()
+			left := time.Duration(must(raw(c, "PTTL", m.IndexKey(id)).AsInt64())(t)) * time.Millisecond
+			if left > most || left < most-time.Minute {
+				t.Errorf("the index lives for %v, want %v", left, most)
+			}
+		}
+		s := must(m.Create(ctx, "ada", ada, phone))(t)
+		lives(s.ID, 10*time.Minute)
+		s = must(m.Create(ctx, "ada", ada, phone, session.WithTimeouts(2*time.Hour, -1)))(t)
+		lives(s.ID, 2*time.Hour)
+		s = must(m.Create(ctx, "ada", ada, phone))(t) // an index that has become longer may stay so
+		lives(s.ID, 2*time.Hour)
+		ok(t, raw(c, "PERSIST", m.IndexKey(s.ID)).Error()) // by somebody's mistake
+		must(m.Touch(ctx, s.ID))(t)
+		lives(s.ID, 10*time.Minute)
+	})
+}
+
 func TestAThousandSessionsIsWhatAUserCanHave(t *testing.T) {
 	m := manager(t, rediskittest.Connect(t, rediskittest.OnSingle), session.Config{MaxPerUser: -1})
 	ctx := t.Context()

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	if env := os.Getenv(childEnv); env != "" {
 		runChild(env)
 	}
+	if env := os.Getenv(stepEnv); env != "" {
+		runStep(env)
+	}
 	leaks.VerifyTestMain(m)
 }
 

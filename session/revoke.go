@@ -27,6 +27,7 @@ func (m *Manager[T]) logout(ctx context.Context, op string, id ID, reason Reason
 	if err != nil || c.holder == nobody {
 		return data.Err(op, key, err)
 	}
+	m.at("delete: checked")
 	_, err = m.end(ctx, op, id.tag, id.ref, c.user, reason)
 	return err
 }
@@ -60,6 +61,7 @@ func (m *Manager[T]) RevokeOthers(ctx context.Context, id ID) (int, error) {
 	if err != nil {
 		return 0, data.Err(op, key, err)
 	}
+	m.at("others: checked")
 	return m.revokeMany(ctx, op, id.tag, c.user, ReasonOthers, "others", id.ref)
 }
 
