@@ -148,7 +148,8 @@ func presented(r *http.Request, name string) (session.ID, bool) {
 // that browsers refuse. After an error the session is what it was, unless the error is [rediskit.MayHaveApplied]; a login that
 // fails is taken back, and if that fails too, it counts until it expires, and nobody can use it.
 //
-// It takes one round trip for a new session, four for one that is there, and up to four more for a login or a logout.
+// It takes one round trip for a new session, four for one that is there, and six for a login or a logout in it, or one more if
+// others have to go. To end a session it takes two.
 func (s *Store) Save(r *http.Request, w http.ResponseWriter, g *sessions.Session) error {
 	const op = "gorillastore.Save"
 	options := s.options

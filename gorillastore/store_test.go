@@ -125,14 +125,14 @@ func TestWhatBrowsersRefuseIsRefusedBeforeAnythingIsStored(t *testing.T) {
 		name    string
 		options sessions.Options
 	}{
-		"Options.Secure is not set":    {"__Host-id", sessions.Options{Path: "/"}},
-		"Options.Path is":              {"__Host-id", sessions.Options{Path: "/shop", Secure: true}},
-		"Domain \"example.com\"":       {"__hOST-id", sessions.Options{Path: "/", Domain: "example.com", Secure: true}},
-		"the name \"__Secure-id\"":     {"__Secure-id", sessions.Options{}},
-		"SameSite is None":             {"id", sessions.Options{SameSite: http.SameSiteNoneMode}},
-		"Options for the name \"a b\"": {"a b", sessions.Options{}},
-		"Options for the name \"id\"":  {"id", sessions.Options{Path: "/;"}},
-		"Options.MaxAge is":            {"id", sessions.Options{MaxAge: 1 << 30}},
+		"Options.Secure is not set": {"__Host-id", sessions.Options{Path: "/"}},
+		"Options.Path is":           {"__Host-id", sessions.Options{Path: "/shop", Secure: true}},
+		"Domain \"example.com\"":    {"__hOST-id", sessions.Options{Path: "/", Domain: "example.com", Secure: true}},
+		"the name \"__Secure-id\"":  {"__Secure-id", sessions.Options{}},
+		"SameSite is None":          {"id", sessions.Options{SameSite: http.SameSiteNoneMode}},
+		"the cookie \"a b\"":        {"a b", sessions.Options{}},
+		"the cookie \"id\"":         {"id", sessions.Options{Path: "/;"}},
+		"Options.MaxAge is":         {"id", sessions.Options{MaxAge: 1 << 30}},
 	} {
 		r, w := newBrowser().request(t.Context())
 		g, err := s.New(r, test.name)

@@ -46,8 +46,8 @@
 //     has made of a token.
 //   - A process that dies between two steps leaves what nobody can use until it expires: a session of the user that counts, or a
 //     visitor's. What failed and was not taken back is the same.
-//   - Calls that write may be repeated after any error, with one exception: a token whose first commit may have been applied can
-//     be found to have ended, and has to be renewed.
+//   - Calls may be repeated after any error. A token whose login failed while Redis did not answer can be found to have ended,
+//     and has to be renewed then.
 //
 // # Limits
 //
@@ -58,7 +58,8 @@
 //     changed the longest ago.
 //   - A request that is under way for longer than a day after its session has expired, if Lifetime is longer than that, is
 //     taken for one with a new token.
-//   - Two simultaneous logins with one token count twice for a moment, and can evict, or refuse, one too many.
+//   - Two simultaneous logins with one token, which there are without RenewToken only, count twice for a moment: they can evict one
+//     session too many, or each other, or be refused.
 //   - scs cannot iterate: there are no tokens to hand out. See sessions.List.
 //   - A failover can lose an alias, as it can lose any write: then the token is worth nothing, or, to a request that is under
 //     way, new.

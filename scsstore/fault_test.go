@@ -132,7 +132,7 @@ func TestLostRepliesLeaveATokenAndItsUserOfOneMind(t *testing.T) {
 				}
 				direct.counts(t, user, sessions)
 			}
-			t.Logf("%d of 30 failed", failed)
+			t.Log(failed, "failed")
 		})
 	}
 }

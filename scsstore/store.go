@@ -180,7 +180,8 @@ func (s *Store) Commit(token string, b []byte, expiry time.Time) error {
 // [session.ErrTooLarge], and the Codec's. An error that is [rediskit.MayHaveApplied] leaves it open whether the data were
 // stored. A login that fails is taken back: if that fails too, it counts until it expires, and nobody can use it.
 //
-// It takes two round trips for a new token, three to five for one that is there, and five more for its login.
+// It takes three round trips for a new token, five for a session that is there, and up to eight for a login or logout in it, or
+// one more if others have to go.
 func (s *Store) CommitCtx(ctx context.Context, token string, b []byte, expiry time.Time) error {
 	const op = "scsstore.Commit"
 	if token == "" {
