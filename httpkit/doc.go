@@ -45,6 +45,8 @@
 // Policies with different keys are decided one after the other, and what was taken for a request that is then refused is
 // missing to others for a moment. If the process dies in that moment, it is missing until it runs out.
 //
+// Two requests at once of a visitor who has no session yet make two, and the browser keeps one.
+//
 // A login or a rotation has happened when the response begins. If that is lost on its way, the client has not the new cookie: it logs
 // in again, and until then the session that nobody has counts.
 //

@@ -182,8 +182,9 @@ func (s *RequestSession[T]) Flashes(ctx context.Context) ([]string, error) {
 // Save saves Data and flashes now, as the response's beginning and the handler's end do by themselves: for streams, which go on for
 // long. If nothing changed, nothing is sent.
 //
-// The error is [session.ErrNotFound] if the session was revoked, [session.ErrTooLarge], [ErrResponseBegun] if there is no session
-// and it is too late for one, or Redis's. After one that is [rediskit.MayHaveApplied] it may have been saved.
+// The error is that of [session.Draft.Save], [session.ErrNotFound] if the session was revoked among others, or of
+// [session.Manager.Anonymous] or [session.Manager.AddFlash]; or [ErrResponseBegun] if there is no session and it is too late for
+// one. After one that is [rediskit.MayHaveApplied] it may have been saved.
 func (s *RequestSession[T]) Save(ctx context.Context) error {
 	switch {
 	case s.gone:

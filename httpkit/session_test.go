@@ -341,6 +341,10 @@ func TestASessionSeesWhereItWasMade(t *testing.T) {
 	list := must(s.m.List(t.Context(), "ada"))(t)
 	equal(t, "the device", fmt.Sprint(list[0].Device), fmt.Sprint(session.Device{IP: "203.0.113.9", UserAgent: "curl", Name: "phone"}))
 
+	own := session.Device{IP: "the moon", UserAgent: "tv", Name: "Ada's"}
+	known := embeddedSite(t, httpkit.SessionConfig{Device: func(*http.Request) session.Device { return own }}, pages{"/count": count})
+	equal(t, "the device", fmt.Sprint(known.loaded(t, newCookie(t, known.visit(t, "GET", "/count"))).Device), fmt.Sprint(own))
+
 	plain := embeddedSite(t, httpkit.SessionConfig{}, pages{"/count": count})
 	r = request(t, "GET", "/count")
 	r.Header.Set("X-Forwarded-For", "203.0.113.9") // which anybody can send
@@ -521,6 +525,10 @@ func TestFlashesAreReadOnce(t *testing.T) {
 			},
 			"/hear":  hear,
 			"/login": login,
+			"/tell-login": func(w http.ResponseWriter, r *http.Request, s *httpkit.RequestSession[Visit]) {
+				s.Flash("for the one before")
+				login(w, r, s)
+			},
 			"/both": func(w http.ResponseWriter, r *http.Request, s *httpkit.RequestSession[Visit]) {
 				s.Flash("four")
 				hear(w, r, s)
@@ -537,6 +545,10 @@ func TestFlashesAreReadOnce(t *testing.T) {
 		// But not to another user.
 		s.visit(t, "POST", "/tell", user)
 		bob := newCookie(t, s.visit(t, "POST", "/login?user=bob", user))
+		equal(t, "the page", bodyOf(t, s.visit(t, "GET", "/hear", bob)), `[]`)
+
+		user = newCookie(t, s.visit(t, "POST", "/login?user=ada", bob))
+		bob = newCookie(t, s.visit(t, "POST", "/tell-login?user=bob", user))
 		equal(t, "the page", bodyOf(t, s.visit(t, "GET", "/hear", bob)), `[]`)
 
 		// Of many requests one gets them.
