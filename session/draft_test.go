@@ -168,6 +168,27 @@ func TestASessionWhoseTimeoutsWereShortenedIsNobodysForAnyCall(t *testing.T) {
 	})
 }
 
+func TestDataOfASessionWhoseTimeoutsWereShortenedGoWhenTheyAreMet(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		for name, meet := range map[string]func(m *session.Manager[Visit], id session.ID) error{
+			"Get":    func(m *session.Manager[Visit], id session.ID) error { return second(m.Get(t.Context(), id)) },
+			"Peek":   func(m *session.Manager[Visit], id session.ID) error { return second(m.Peek(t.Context(), id)) },
+			"Rotate": func(m *session.Manager[Visit], id session.ID) error { return second(m.Rotate(t.Context(), id, 0)) },
+		} {
+			clock := newClock(t, c, session.Config{TTL: 100 * time.Second})
+			s := must(clock.m.Create(t.Context(), "ada", ada, phone))(t)
+			must(clock.m.SetTimeouts(t.Context(), s.ID, 20*time.Second, 0))(t)
+			clock.advance(30 * time.Second)
+			if err := meet(clock.m, s.ID); !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if n, err := raw(c, "EXISTS", clock.m.SessionKey(s.ID)).AsInt64(); n != 0 || err != nil {
+				t.Errorf("after %s the data are there still, %v", name, err)
+			}
+		}
+	})
+}
+
 func TestTimeoutsThatAreNoneAreRefused(t *testing.T) {
 	m := manager(t, rediskittest.Embedded(t), session.Config{})
 	ctx := t.Context()

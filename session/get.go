@@ -134,7 +134,9 @@ func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T],
 	// and they do so no later than the entry that was read after them.
 	now := dataEnd - max(left, 0)*1000
 	if left != noTTL && e.ends() <= now {
-		m.prune(ctx, id.tag, id.ref, listed, "expired")
+		if m.prune(ctx, id.tag, id.ref, listed, "expired") {
+			m.discard(ctx, id.tag, id.ref) // which were to live longer, before its time-outs changed
+		}
 		return s, false, ErrNotFound
 	}
 	if err := m.decode(&s, msgs); err != nil {
@@ -279,24 +281,23 @@ func (m *Manager[T]) markSeen(ctx context.Context, id ID, timeouts ...string) (e
 	return e, number(e.ends()), true, err
 }
 
-// prune removes an entry that has expired or has no data, and tells of it. A failure is not the caller's: nobody can log in
-// with it.
-func (m *Manager[T]) prune(ctx context.Context, tag, ref, listed, why string) {
+// prune removes an entry that has expired or has no data, tells of it, and reports whether it did. A failure is not the
+// caller's: nobody can log in with it.
+func (m *Manager[T]) prune(ctx context.Context, tag, ref, listed, why string) bool {
 	const expired, lost = 1, 2
 	n, err := m.run.prune.Exec(ctx, m.client, []string{m.indexKey(tag)}, []string{ref, listed, why}).AsInt64()
 	if err != nil {
 		m.warn(ctx, "session: an entry without data counts until it expires", ref, err)
-		return
+		return false
 	}
 	f := found{ref: ref}
 	f.entry, err = parseEntry(listed)
-	if err != nil {
-		return
-	}
-	switch n {
-	case expired:
+	switch {
+	case err != nil:
+	case n == expired:
 		m.event(ctx, f.ended(EventExpired, "", f.reason(), f.ends()))
-	case lost:
+	case n == lost:
 		m.event(ctx, f.ended(EventExpired, "", ReasonLost, f.ends()))
 	}
+	return n > 0
 }

@@ -214,7 +214,10 @@ func (m *Manager[T]) Rotate(ctx context.Context, id ID, grace time.Duration) (ID
 		return ID{}, data.Err(op, key, err)
 	case errListed != nil:
 		return ID{}, data.Err(op, key, errListed)
-	case c.holder == nobody || !isListed:
+	case c.holder == nobody:
+		return ID{}, data.Err(op, key, ErrNotFound)
+	case !isListed:
+		m.discard(ctx, id.tag, id.ref) // nobody has their secret any more
 		return ID{}, data.Err(op, key, ErrNotFound)
 	case c.holder == ofOld:
 		return ID{}, data.Err(op, key, ErrConflict)
