@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +59,7 @@ func TestSoakNoRequestFailsWhileSlotsMove(t *testing.T) {
 		ok(t, m.Delete(ctx, s.ID))
 	}
 	l := startLoad(t, m, users, func(string, error) bool { return true })
+	limit(t, manager(t, c, session.Config{MaxPerUser: crowdLimit, OnLimit: session.EvictOldest}), users)
 	for range 3 * soak.Scale() {
 		for _, index := range indexes {
 			slot, err := cl.SlotOf(index)
@@ -73,6 +75,27 @@ func TestSoakNoRequestFailsWhileSlotsMove(t *testing.T) {
 	}
 	l.end(t)
 	consistent(t, c, m.Keys(), 24*time.Hour)
+}
+
+// limit lets users log in twice at a time, until the test ends, and finds none of them with more sessions than allowed. Their
+// keys are in the slots of the same users elsewhere.
+func limit(t *testing.T, m *session.Manager[Visit], users int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	for i := range 2 * users {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				s, err := m.Create(context.Background(), user(i%users), ada, phone)
+				if err != nil || s.Count > crowdLimit {
+					t.Errorf("a login: %d sessions, %v", s.Count, err)
+				}
+				if n, err := m.Count(context.Background(), user(i%users)); err != nil || n > crowdLimit {
+					t.Errorf("%s has %d sessions, %v", user(i%users), n, err)
+				}
+			}
+		})
+	}
 }
 
 // Revoking is as final while the slot moves as otherwise.

@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -150,15 +151,18 @@ const (
 	crowdLimit = 3
 )
 
-// logIn lets everybody log in at once, and returns the sessions that were created.
-func logIn(t *testing.T, m *session.Manager[Visit]) (created []session.Created[Visit]) {
+// logIn lets everybody log in at once, with one secret, and returns the sessions that were created. All the while it looks at
+// the keys: each has a TTL, and data that were there without their login having been admitted are nobody's session.
+func logIn(t *testing.T, c *rediskit.Client, m *session.Manager[Visit]) (created []session.Created[Visit]) {
+	t.Helper()
+	secret := []byte("the same secret for everybody...")
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	begin := make(chan struct{})
+	var logins, watch sync.WaitGroup
+	begin, end := make(chan struct{}), make(chan struct{})
 	for i := range crowd {
-		wg.Go(func() {
+		logins.Go(func() {
 			<-begin
-			s, err := m.Create(t.Context(), user(i%crowdUsers), Visit{Views: int64(i)}, phone)
+			s, err := m.Create(context.Background(), user(i%crowdUsers), Visit{Views: int64(i)}, phone, session.WithSecret(secret))
 			switch {
 			case err == nil:
 				mu.Lock()
@@ -169,15 +173,44 @@ func logIn(t *testing.T, m *session.Manager[Visit]) (created []session.Created[V
 			}
 		})
 	}
+	seen := map[string]bool{} // public parts of IDs
+	prefix := strings.TrimSuffix(m.Keys().Sessions().String(), "*")
+	watch.Go(func() {
+		for done := false; !done; {
+			select {
+			case <-end:
+				done = true
+			default:
+			}
+			for _, key := range keysOf(t, c, m.Keys()) {
+				if ms, err := raw(c, "PTTL", key).AsInt64(); err != nil || ms == -1 {
+					t.Errorf("%s has no TTL (%v)", key, err)
+				}
+				if name, is := strings.CutPrefix(key, prefix); is {
+					tag, ref, _ := strings.Cut(name, ":")
+					seen[strings.Trim(tag, "{}")+"."+ref] = true
+				}
+			}
+		}
+	})
 	close(begin)
-	wg.Wait()
+	logins.Wait()
+	close(end)
+	watch.Wait()
+	for _, s := range created {
+		delete(seen, s.ID.Public())
+	}
+	for public := range seen {
+		gone(t, m, must(session.JoinID(public, secret))(t))
+	}
+	t.Logf("%d logins left data for a moment", len(seen))
 	return created
 }
 
 func TestOfThousandsOfLoginsAtOnceExactlyTheLimitIsAdmitted(t *testing.T) {
 	rediskittest.Each(t, func(t *testing.T, c *rediskit.Client) {
 		m := manager(t, c, session.Config{MaxPerUser: crowdLimit})
-		created := logIn(t, m)
+		created := logIn(t, c, m)
 		equal(t, "created", len(created), crowdUsers*crowdLimit)
 		for _, s := range created {
 			equal(t, "data", must(m.Get(t.Context(), s.ID))(t).Data.Views, s.Data.Views)
@@ -207,7 +240,7 @@ func TestOfThousandsOfLoginsAtOnceNoUserEverHasMoreThanTheLimit(t *testing.T) {
 				}
 			})
 		}
-		created := logIn(t, m)
+		created := logIn(t, c, m)
 		cancel()
 		wg.Wait()
 		equal(t, "created", len(created), crowd)
