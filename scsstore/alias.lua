@@ -1,6 +1,7 @@
 -- Tells which session a token has, or gives it one.
 --
--- KEYS[1]  the token's alias: "<tag>.<ref>" of its session, and "!" before it once the token was ended
+-- KEYS[1]  the token's alias: 'v' for a visitor's or 'u' for a user's session, 'V' or 'U' once the token has ended, and
+--          "<tag>.<ref>" of the session
 -- ARGV[1]  what the alias has to be in order to change, '' for none
 -- ARGV[2]  what it becomes then, '' if it is not to change
 -- ARGV[3]  how many milliseconds it lives from now on at least

@@ -101,7 +101,7 @@ func (c *commit) login(ctx context.Context, was alias) error {
 	if err != nil {
 		return err
 	}
-	next := alias(made.Public())
+	next := aliasOf(made)
 	is, err := c.store.become(ctx, c.token, was, next, c.ttl)
 	if err == nil && is == next {
 		return nil
@@ -109,7 +109,7 @@ func (c *commit) login(ctx context.Context, was alias) error {
 	// The token stands for another one, or nobody knows: this one was told to no client.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBackTime)
 	defer cancel()
-	if errBack := c.store.sessions.Delete(bounded, made); err == nil {
+	if errBack := c.store.sessions.Delete(bounded, made.ID); err == nil {
 		err = errBack
 	}
 	if err == nil {
@@ -118,15 +118,14 @@ func (c *commit) login(ctx context.Context, was alias) error {
 	return err
 }
 
-func (c *commit) create(ctx context.Context) (session.ID, error) {
+func (c *commit) create(ctx context.Context) (session.Session[Data], error) {
 	device, _ := ctx.Value(deviceKey{}).(session.Device)
 	options := []session.CreateOption{session.WithSecret(c.token.secret), session.WithTimeouts(c.ttl, -1)}
 	if c.user == "" {
-		made, err := c.store.sessions.Anonymous(ctx, c.data, device, options...)
-		return made.ID, err
+		return c.store.sessions.Anonymous(ctx, c.data, device, options...)
 	}
 	made, err := c.store.sessions.Create(ctx, c.user, c.data, device, options...)
-	return made.ID, err
+	return made.Session, err
 }
 
 // unlessMoved returns err, unless another commit has given the token another session meanwhile.

@@ -24,7 +24,8 @@
 // scs gives its store a token, bytes and when they expire. The bytes are a session's data, and [Config.User] finds in them whose
 // it is. Where the session is, an alias of the token says:
 //
-//	scs:<hash of the token>   "<tag>.<ref>" of the session, and "!" before it once the token has ended
+//	scs:<hash of the token>   "v" for a visitor's session or "u" for a user's, in capitals once the token has ended, and the
+//	                          session's "<tag>.<ref>"
 //
 // Another hash of the token is the session's secret, so that the token is what proves it. The alias outlives the session by a
 // day: a commit that finds an alias without its session comes too late, and one that finds no alias brings a new token.
@@ -37,6 +38,8 @@
 //     commit stores nothing, and its error is [session.ErrNotFound]. It is an error because scs would otherwise set the
 //     cookie again, and put that of a login in another request out of place. A manager's ErrorFunc that returns upon it lets the
 //     page go out without a cookie.
+//   - For the same reason RenewToken, and Destroy, fail with [session.ErrNotFound] if the session was a user's and has ended: a
+//     request that is held up until after a logout gets no new token.
 //   - All commits of a token, at once or not, are of one session. The last one wins, as with every store of scs.
 //   - A login counts before the token is known to its client. If it is refused, the error is [session.ErrLimit], and the session
 //     is what it was.
@@ -58,6 +61,8 @@
 //     changed the longest ago.
 //   - A request that is under way for longer than a day after its session has expired, if Lifetime is longer than that, is
 //     taken for one with a new token.
+//   - Between RenewToken and the commit a request is a login under way, which a revoke does not see. So renew tokens at a login, after
+//     the password was checked, and do not revoke one's own session and go on: see RevokeOthers.
 //   - Two simultaneous logins with one token, which there are without RenewToken only, count twice for a moment: they can evict one
 //     session too many, or each other, or be refused.
 //   - scs cannot iterate: there are no tokens to hand out. See sessions.List.

@@ -57,7 +57,8 @@ func newSite(t *testing.T, c *rediskit.Client, cfg session.Config, change func(*
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		if err := m.RenewToken(r.Context()); err != nil {
-			t.Error(err)
+			m.ErrorFunc(w, r, err)
+			return
 		}
 		m.Put(r.Context(), "user", r.FormValue("user"))
 	})
@@ -89,6 +90,12 @@ func newSite(t *testing.T, c *rediskit.Client, cfg session.Config, change func(*
 		wait := make(chan struct{})
 		s.slow <- wait
 		<-wait
+	})
+	mux.HandleFunc("/slow-renewal", func(w http.ResponseWriter, r *http.Request) {
+		wait := make(chan struct{})
+		s.slow <- wait
+		<-wait
+		fmt.Fprint(w, m.RenewToken(r.Context()))
 	})
 	mux.HandleFunc("/others", func(w http.ResponseWriter, r *http.Request) {
 		id, err := s.ID(r.Context(), m)
@@ -132,6 +139,13 @@ func (s *site) browser(t *testing.T) *browser {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &browser{t, s, &http.Client{Jar: jar, Transport: transport}}
+}
+
+// keep takes over a token.
+func (b *browser) keep(token string) {
+	req, err := http.NewRequest("GET", b.site.url, nil)
+	ok(b.t, err)
+	b.http.Jar.SetCookies(req.URL, []*http.Cookie{{Name: "session", Value: token}})
 }
 
 // get returns a page and its status.
@@ -237,9 +251,7 @@ func TestATokenThatWasNotIssuedIsWorthNothing(t *testing.T) {
 	withManagers(t, session.Config{}, func(t *testing.T, s *site) {
 		b := s.browser(t)
 		planted := "planted-by-somebody-else-planted-by-somebod"
-		req, err := http.NewRequest("GET", s.url, nil)
-		ok(t, err)
-		b.http.Jar.SetCookies(req.URL, []*http.Cookie{{Name: "session", Value: planted}})
+		b.keep(planted)
 		b.sees("/login-in-place?user=ada", "")
 		if b.token() == planted {
 			t.Fatal("the planted token was taken over")
@@ -356,6 +368,41 @@ func TestARequestUnderWayDoesNotUndoALogoutNorALogin(t *testing.T) {
 			_, err := s.sessions.RevokeUser(t.Context(), "ada")
 			ok(t, err)
 		}
+	})
+}
+
+// A request can be held up by whoever sends it, until after the logout. Then it asks for a new token.
+func TestARequestUnderWayRenewsNoTokenOfAUserWhoWasLoggedOut(t *testing.T) {
+	withManagers(t, session.Config{}, func(t *testing.T, s *site) {
+		for what, logout := range map[string]func(b *browser){
+			"revoked":    func(*browser) { _, err := s.sessions.RevokeUser(t.Context(), "ada"); ok(t, err) },
+			"logged out": func(b *browser) { b.sees("/logout", "") },
+		} {
+			b := s.browser(t)
+			b.sees("/login?user=ada", "")
+			thief := s.browser(t)
+			thief.keep(b.token())
+			answered := make(chan string, 1)
+			go func() {
+				page, _ := thief.get("/slow-renewal")
+				answered <- page
+			}()
+			wait := <-s.slow
+			logout(b)
+			close(wait)
+			if page := <-answered; !strings.Contains(page, "no such session") {
+				t.Fatalf("%s: the token was renewed: %s", what, page)
+			}
+			thief.sees("/", "")
+			s.counts(t, "ada", 0)
+		}
+		// Of a visitor there is nothing to protect: who logs in meanwhile does so by a password.
+		b := s.browser(t)
+		b.sees("/put?name=cart&value=full", "")
+		ctx, err := s.manager.Load(t.Context(), b.token())
+		ok(t, err)
+		b.sees("/logout", "")
+		ok(t, s.manager.RenewToken(ctx))
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/codec"
 	"github.com/tickettoken/rediskit/internal/data"
 	"github.com/tickettoken/rediskit/keys"
 	"github.com/tickettoken/rediskit/session"
@@ -141,8 +142,11 @@ func (s *Store) FindCtx(ctx context.Context, token string) (b []byte, found bool
 // Delete is [Store.DeleteCtx] without a deadline.
 func (s *Store) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
-// DeleteCtx ends a token and its session. When it has returned without an error, no commit makes the token valid again, whatever
-// is under way. If there is no such token, it does nothing. It may be repeated after any error. It takes three round trips.
+// DeleteCtx ends a token and its session. When it has returned, no commit makes the token valid again, whatever is under way. If
+// there never was such a token, it does nothing. It may be repeated after any error. It takes up to four round trips.
+//
+// The error is [session.ErrNotFound] if the token's session was a user's and has ended already. Then RenewToken of scs fails, by
+// which a request that was under way when the user was logged out would log them in again; and so does Destroy.
 func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	if token == "" {
 		return nil // what scs deletes if a session that was never committed is destroyed
@@ -151,13 +155,18 @@ func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 }
 
 func (s *Store) remove(ctx context.Context, op string, t token) error {
-	was, err := s.end(ctx, t)
-	if err != nil || was == "" {
+	is, err := s.end(ctx, t)
+	if err != nil || is == "" {
 		return data.Err(op, t.key, err)
 	}
-	id, err := t.id(was)
+	id, err := t.id(is)
 	if err != nil {
 		return data.Err(op, t.key, err)
+	}
+	if is.isUsers() {
+		if _, err := s.sessions.Peek(ctx, id); err != nil && !errors.Is(err, codec.ErrCorrupt) {
+			return err
+		}
 	}
 	return s.sessions.Delete(ctx, id)
 }
@@ -180,8 +189,8 @@ func (s *Store) Commit(token string, b []byte, expiry time.Time) error {
 // [session.ErrTooLarge], and the Codec's. An error that is [rediskit.MayHaveApplied] leaves it open whether the data were
 // stored. A login that fails is taken back: if that fails too, it counts until it expires, and nobody can use it.
 //
-// It takes three round trips for a new token, five for a session that is there, and up to eight for a login or logout in it, or
-// one more if others have to go.
+// It takes three round trips for a new token, five for a session that is there, and eight for a login or a logout in it, or one
+// more if others have to go.
 func (s *Store) CommitCtx(ctx context.Context, token string, b []byte, expiry time.Time) error {
 	const op = "scsstore.Commit"
 	if token == "" {

@@ -62,7 +62,9 @@ func TestItIsAStoreAsScsWantsIt(t *testing.T) {
 				none(token + " ")
 				ok(t, store.remove(token))
 				none(token)
-				ok(t, store.remove(token))
+				ok(t, store.commit(name+" visitor's", first, inAnHour()))
+				ok(t, store.remove(name+" visitor's"))
+				ok(t, store.remove(name+" visitor's"))
 
 				ok(t, store.commit(name+" short", first, time.Now().Add(200*time.Millisecond)))
 				eventually(t, "it does not expire", func() bool {
@@ -175,7 +177,8 @@ func TestACommitBringsNoSessionBackThatHasEnded(t *testing.T) {
 					is(t, s.Commit("token", late, inAnHour()), session.ErrNotFound)
 					s.findsNone(t, "token")
 				}
-				ok(t, s.Delete("token"))
+				is(t, s.Delete("token"), session.ErrNotFound)
+				is(t, s.Commit("token", b, time.Now().Add(-time.Hour)), session.ErrNotFound)
 				is(t, s.Commit("token", b, inAnHour()), session.ErrNotFound)
 				s.counts(t, "ada", 0)
 				s.counts(t, "bob", 0)

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -44,15 +43,32 @@ func (s *Store) token(text string) token {
 	return token{s.keys.Build("scs", base64.RawURLEncoding.EncodeToString(name[:16])).String(), secret[:]}
 }
 
-// alias is what a token stands for: the public part of a session's ID, or that with a mark before it if it stands for
-// nothing any more. The empty one is that of a token which was never seen.
+// alias is what a token stands for: a kind, and the public part of a session's ID. The empty one is that of a token which was
+// never seen.
 type alias string
 
-func (a alias) isEnded() bool { return strings.HasPrefix(string(a), "!") }
+// The kinds of alias. The last two are those of tokens that stand for nothing any more.
+const (
+	visitor      = 'v'
+	user         = 'u'
+	visitorEnded = 'V'
+	userEnded    = 'U'
+)
+
+func aliasOf(s session.Session[Data]) alias {
+	if s.UserID == "" {
+		return alias(string(visitor) + s.ID.Public())
+	}
+	return alias(string(user) + s.ID.Public())
+}
+
+func (a alias) isEnded() bool { return a != "" && (a[0] == visitorEnded || a[0] == userEnded) }
+
+func (a alias) isUsers() bool { return a != "" && (a[0] == user || a[0] == userEnded) }
 
 // id is the ID of a token's session.
 func (t token) id(a alias) (session.ID, error) {
-	id, err := session.JoinID(string(a), t.secret)
+	id, err := session.JoinID(string(a[1:]), t.secret)
 	if err != nil {
 		return id, fmt.Errorf("%w: the alias of a token", codec.ErrCorrupt)
 	}
@@ -78,8 +94,8 @@ func (s *Store) become(ctx context.Context, t token, was, next alias, ttl time.D
 	return alias(is), err
 }
 
-// end makes a token stand for nothing any more, and returns what it stood for.
+// end makes a token stand for nothing any more.
 func (s *Store) end(ctx context.Context, t token) (alias, error) {
-	was, err := endScript.Exec(ctx, s.client, []string{t.key}, nil).ToString()
-	return alias(was), err
+	is, err := endScript.Exec(ctx, s.client, []string{t.key}, nil).ToString()
+	return alias(is), err
 }
