@@ -2,7 +2,6 @@ package scsstore_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"testing"
 	"time"
