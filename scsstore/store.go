@@ -142,8 +142,9 @@ func (s *Store) FindCtx(ctx context.Context, token string) (b []byte, found bool
 // Delete is [Store.DeleteCtx] without a deadline.
 func (s *Store) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
-// DeleteCtx ends a token and its session. When it has returned, no commit makes the token valid again, whatever is under way. If
-// there never was such a token, it does nothing. It may be repeated after any error. It takes up to four round trips.
+// DeleteCtx ends a token and its session. When it has returned nil or [session.ErrNotFound], no commit makes the token valid
+// again, whatever is under way. If there never was such a token, it does nothing. It may be repeated after any error. It takes up
+// to four round trips.
 //
 // The error is [session.ErrNotFound] if the token's session was a user's and has ended already. Then RenewToken of scs fails, by
 // which a request that was under way when the user was logged out would log them in again; and so does Destroy.
