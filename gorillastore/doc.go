@@ -15,6 +15,12 @@
 //	list, err := manager.List(ctx, userID)
 //	_, err = manager.Revoke(ctx, userID, ref)
 //
+// # Map
+//
+//	Get, New      the session of a request, or a new one
+//	Save          stores it, logs in, changes the ID, or logs out
+//	the Manager   lists, counts and revokes
+//
 // The cookie has the session's ID, of which Redis knows only a hash, and needs neither a signature nor keys. Session.ID is
 // the same: whoever has it is the user, so do not log it. session.ParseID makes an ID of it that shows no secret when it is printed, for
 // RevokeOthers and to find the session in a list.

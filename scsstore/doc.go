@@ -68,5 +68,5 @@
 //   - scs cannot iterate: there are no tokens to hand out. See sessions.List.
 //   - A failover can lose an alias, as it can lose any write: then the token is worth nothing, or, to a request that is under
 //     way, new.
-//   - A commit takes up to eight round trips: see [Store.CommitCtx]. package httpkit, with the same sessions, takes fewer.
+//   - A commit takes up to nine round trips: see [Store.CommitCtx]. Package httpkit, with the same sessions, takes fewer.
 package scsstore
