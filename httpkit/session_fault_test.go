@@ -31,8 +31,11 @@ func TestASessionThatIsRevokedMeanwhileIsNotBroughtBack(t *testing.T) {
 				s.Flash("saved")
 				_, _ = io.WriteString(w, "done")
 				s.Data.Name = "Bob"
-				if err := s.Save(r.Context()); !errors.Is(err, session.ErrNotFound) {
-					t.Errorf("a late save: %v", err)
+				for range 2 {
+					if err := s.Save(r.Context()); !errors.Is(err, session.ErrNotFound) {
+						t.Errorf("a late save: %v", err)
+					}
+					s.Data = Visit{}
 				}
 				if _, err := s.CSRFToken(r.Context()); !errors.Is(err, session.ErrNotFound) {
 					t.Errorf("a token: %v", err)
@@ -285,6 +288,41 @@ func TestDataThatAreTooLargeAreAnErrorOfTheServer(t *testing.T) {
 	equal(t, "the status", res.StatusCode, http.StatusInternalServerError)
 	equal(t, "the body", bodyOf(t, res), `{"title":"Internal Server Error","status":500}`+"\n")
 	wantNoCookie(t, res)
+}
+
+func TestAHandlerWhoseResponseWasDroppedSavesNothingMore(t *testing.T) {
+	m := managerOf[Visit](t, rediskittest.Embedded(t), session.Config{MaxData: 100})
+	s := siteOf(t, m, httpkit.SessionConfig{}, pages{"/": func(w http.ResponseWriter, _ *http.Request, s *httpkit.RequestSession[Visit]) {
+		s.Data.Name = strings.Repeat("x", 200)
+		_, errWrite := w.Write([]byte("done"))
+		_, errString := io.WriteString(w, "done")
+		_, errRead := io.Copy(w, strings.NewReader("done"))
+		w.WriteHeader(http.StatusTeapot)
+		for _, err := range []error{errWrite, errString, errRead, http.NewResponseController(w).Flush()} {
+			if !errors.Is(err, session.ErrTooLarge) {
+				t.Error(err)
+			}
+		}
+		s.Data.Name = "Ada"
+	}})
+	_, cookie := s.login(t, "ada", Visit{})
+	res := s.visit(t, "GET", "/", cookie)
+	equal(t, "the status", res.StatusCode, http.StatusServiceUnavailable)
+	equal(t, "the body", bodyOf(t, res), "no session\n")
+	equal(t, "the name", s.loaded(t, cookie).Data.Name, "")
+}
+
+func TestAPageWithoutMessagesDoesNotAskForThem(t *testing.T) {
+	redis := rediskittest.Server(t)
+	m := managerOf[Visit](t, impatient(t, redis.Addr()), session.Config{})
+	s := siteOf(t, m, httpkit.SessionConfig{}, pages{"/": func(w http.ResponseWriter, r *http.Request, s *httpkit.RequestSession[Visit]) {
+		redis.Kill()
+		hear(w, r, s)
+	}})
+	_, cookie := s.login(t, "ada", Visit{})
+	res := s.visit(t, "GET", "/", cookie)
+	equal(t, "the status", res.StatusCode, 200)
+	equal(t, "the page", bodyOf(t, res), "[]")
 }
 
 func TestNoErrorAndNoLogShowsASecret(t *testing.T) {
