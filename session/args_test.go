@@ -184,6 +184,16 @@ func TestArgumentsAreCheckedBeforeTheNetwork(t *testing.T) {
 		_, err := m.Create(ctx, "ada", ada, phone, opt)
 		refuse("session.Create", says, err)
 	}
+	for says, d := range map[string][2]time.Duration{
+		"TTL is 1ns":              {1, 0},
+		"AbsoluteTTL is 999µs":    {0, 999 * time.Microsecond},
+		"TTL is 87600h0m1s":       {session.MaxTTL + time.Second, 0},
+		"TTL and AbsoluteTTL are": {-1, -1},
+	} {
+		_, err := m.SetTimeouts(ctx, id, d[0], d[1])
+		refuse("session.SetTimeouts", says, err)
+	}
+	refuse("session.AddFlash", "more than 4096 bytes of messages", m.AddFlash(ctx, id, strings.Repeat("x", session.MaxFlashes)))
 	_, err := m.Incr(ctx, id, "nmae", 1)
 	refuse("session.Incr", `has no field "nmae"`, err)
 	_, err = m.Incr(ctx, id, "name", 1)

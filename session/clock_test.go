@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -37,4 +38,24 @@ func (k *clock) advance(d time.Duration) {
 			ok(k.t, raw(k.c, "DEL", key).Error())
 		}
 	}
+}
+
+func TestTheServersClockMayGoBack(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		clock := newClock(t, c, session.Config{TTL: 100 * time.Second, AbsoluteTTL: 300 * time.Second, MaxPerUser: 1})
+		m, ctx := clock.m, t.Context()
+		clock.advance(200 * time.Second)
+		s := must(m.Create(ctx, "ada", ada, phone))(t)
+		clock.advance(-50 * time.Second)
+		same(t, must(m.Get(ctx, s.ID))(t), s.Session)
+		same(t, must(m.Touch(ctx, s.ID))(t), s.Session) // it was seen later than now
+		if _, err := m.Create(ctx, "ada", ada, phone); !errors.Is(err, session.ErrLimit) {
+			t.Fatal(err)
+		}
+		clock.advance(140 * time.Second)
+		must(m.Peek(ctx, s.ID))(t)
+		clock.advance(11 * time.Second)
+		gone(t, m, s.ID)
+		must(m.Create(ctx, "ada", ada, phone))(t)
+	})
 }

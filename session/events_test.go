@@ -182,6 +182,50 @@ func TestDataWithoutAnEntryAreRemovedWhenTheyAreMet(t *testing.T) {
 	})
 }
 
+func TestAHookMayUseTheManagerAndMayPanic(t *testing.T) {
+	var m *session.Manager[Visit]
+	var told []session.EventKind
+	bad := session.EventKind("")
+	m = manager(t, rediskittest.Connect(t, rediskittest.OnSingle), session.Config{
+		MaxPerUser: 1, OnLimit: session.EvictOldest, EventStream: true,
+		OnEvent: func(ctx context.Context, e session.Event) {
+			told = append(told, e.Kind)
+			if n, err := m.Count(ctx, "ada"); err != nil || n > 1 {
+				t.Errorf("%d sessions, %v", n, err)
+			}
+			if e.Kind == bad {
+				panic(bad)
+			}
+			if e.Kind == session.EventRevoked {
+				if _, err := m.Revoke(ctx, "ada", e.Ref); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	})
+	ctx := t.Context()
+	panics := func(f func()) {
+		t.Helper()
+		defer func() {
+			if r := recover(); r != bad {
+				t.Errorf("panic: %v", r)
+			}
+		}()
+		f()
+	}
+	for _, bad = range []session.EventKind{session.EventCreated, session.EventEvicted} {
+		panics(func() { _, _ = m.Create(ctx, "ada", ada, phone) })
+		equal(t, "count", must(m.Count(ctx, "ada"))(t), 1)
+	}
+	bad = session.EventRevoked
+	panics(func() { _, _ = m.RevokeUser(ctx, "ada") })
+	equal(t, "count", must(m.Count(ctx, "ada"))(t), 0)
+	bad = ""
+	s := must(m.Create(ctx, "ada", ada, phone))(t)
+	equal(t, "revoked", must(m.Revoke(ctx, "ada", s.Ref))(t), true)
+	equal(t, "events", fmt.Sprint(told), "[created evicted revoked created revoked]")
+}
+
 func TestEventsReachOtherProcessesThroughAStream(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
 		var d diary

@@ -104,6 +104,15 @@ func TestWhatMayBeRepeatedIsRepeatedAfterALostReply(t *testing.T) {
 	must(m.Touch(ctx, s.ID))(t)
 	m.OnStep(nil)
 	lose()
+	must(m.Peek(ctx, s.ID))(t)
+	m.OnStep(func(place string) {
+		if place == "touch: marked" {
+			lose()
+		}
+	})
+	equal(t, "idle time", must(m.SetTimeouts(ctx, s.ID, time.Hour, 0))(t).ExpiresAt.Sub(must(direct.Peek(ctx, s.ID))(t).LastSeenAt), time.Hour)
+	m.OnStep(nil)
+	lose()
 	must(m.List(ctx, "ada"))(t)
 	lose()
 	equal(t, "count", must(m.Count(ctx, "ada"))(t), 1)
@@ -157,6 +166,17 @@ func TestWhatMayNotBeRepeatedSaysThatItMayHaveHappened(t *testing.T) {
 		t.Fatal(calls, err)
 	}
 	equal(t, "views", must(direct.Get(ctx, s.ID))(t).Data.Views, 2*(ada.Views+1))
+	m.OnStep(nil)
+
+	d := must(m.Draft(must(m.Get(ctx, s.ID))(t)))(t)
+	d.Session.Data.Name = "draft"
+	proxy.CutAfterReplyBytes(0)
+	if saved, err := d.Save(ctx); saved || !rediskit.MayHaveApplied(err) {
+		t.Fatal(saved, err)
+	}
+	equal(t, "name", must(direct.Get(ctx, s.ID))(t).Data.Name, "draft")
+	equal(t, "saved again", must(d.Save(ctx))(t), true)
+	equal(t, "name", must(direct.Get(ctx, s.ID))(t).Data.Name, "draft")
 }
 
 func TestAServerThatIsFullStillServesSessions(t *testing.T) {

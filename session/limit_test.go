@@ -126,6 +126,12 @@ func TestAnIndexLivesAsLongAsTheSessionThatIsToLiveLongest(t *testing.T) {
 		s = must(m.Create(ctx, "ada", ada, phone))(t) // an index that has become longer may stay so
 		lives(s.ID, 2*time.Hour)
 		ok(t, raw(c, "PERSIST", m.IndexKey(s.ID)).Error()) // by somebody's mistake
+		s = must(m.Create(ctx, "ada", ada, phone, session.WithTimeouts(2*time.Hour, -1)))(t)
+		lives(s.ID, 2*time.Hour)
+		ok(t, raw(c, "PERSIST", m.IndexKey(s.ID)).Error())
+		s = must(m.Create(ctx, "ada", ada, phone))(t)
+		lives(s.ID, 2*time.Hour)
+		ok(t, raw(c, "PERSIST", m.IndexKey(s.ID)).Error())
 		must(m.Touch(ctx, s.ID))(t)
 		lives(s.ID, 10*time.Minute)
 	})

@@ -47,11 +47,12 @@ func TestNothingThatIsPrintedShowsASecret(t *testing.T) {
 	if revealing("x"+id.Reveal(), secrets...) == "" || revealing(fmt.Sprintf("%x", cfg.TagKey), secrets...) == "" || revealing(fmt.Sprint(secret), secrets...) == "" {
 		t.Fatal("the test sees nothing")
 	}
+	draft := must(m.Draft(created.Session))(t)
 	type hidden struct{ id session.ID }
 	things := []any{
 		id, &id, created, &created, created.Session, &created.Session, m, cfg, &cfg, hidden{id}, &hidden{id}, []session.ID{id}, []*session.ID{&id},
 		map[string]session.ID{"id": id}, struct{ Any any }{id}, struct{ any }{hidden{id}}, session.WithSecret(secret),
-		struct{ Cfg *session.Config }{&cfg}, struct{ m *session.Manager[Visit] }{m}, [1]session.Session[Visit]{created.Session},
+		draft, *draft, struct{ d *session.Draft[Visit] }{draft}, struct{ Cfg *session.Config }{&cfg}, struct{ m *session.Manager[Visit] }{m}, [1]session.Session[Visit]{created.Session},
 	}
 	for _, thing := range things {
 		var texts []string
@@ -182,6 +183,21 @@ func TestRedisTheLogsAndTheErrorsNeverSeeASecret(t *testing.T) {
 			note(again, err)
 			s, err = other.Get(ctx, id)
 			note(s, err)
+			s, err = other.Peek(ctx, id)
+			note(s, err)
+			s, err = other.SetTimeouts(ctx, id, time.Hour, -1)
+			note(s, err)
+			note("", other.AddFlash(ctx, id, "hello"))
+			messages, err := other.PopFlashes(ctx, id)
+			note(messages, err)
+			draft, err := other.Draft(s)
+			note(draft, err)
+			draft.Session.Data.Name += "y"
+			saved, err := draft.Save(ctx)
+			note(saved, err)
+			if !id.IsZero() {
+				secrets = append(secrets, string(other.Token(id, "csrf")))
+			}
 			list, err := other.List(ctx, "ada")
 			note(list, err)
 			info, values, err := other.Inspect(ctx, "ada", id.Ref())

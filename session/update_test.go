@@ -81,3 +81,20 @@ func TestASumThatDoesNotFitTheFieldChangesNothing(t *testing.T) {
 		equal(t, "data", got, counters{Small: 127, Signed: math.MaxInt32, Bytes: 65535, Large: math.MaxInt64, Took: -1})
 	})
 }
+
+func TestADraftLeavesCountersAloneAndSaveDoesNot(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		m := manager(t, c, session.Config{})
+		ctx := t.Context()
+		s := must(m.Create(ctx, "ada", ada, phone))(t).Session
+		d := must(m.Draft(s))(t)
+		must(m.Incr(ctx, s.ID, "views", 4))(t)
+		d.Session.Data.Name = "draft"
+		equal(t, "saved", must(d.Save(ctx))(t), true)
+		equal(t, "views", must(m.Get(ctx, s.ID))(t).Data.Views, ada.Views+4)
+		s.Data.Name = "saved"
+		saved := must(m.Save(ctx, s.ID, 2, s.Data))(t)
+		same(t, must(m.Get(ctx, s.ID))(t), saved)
+		equal(t, "views", saved.Data.Views, ada.Views)
+	})
+}

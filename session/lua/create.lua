@@ -58,6 +58,6 @@ if ARGV[6] ~= '0' then ms = math.min(ms, ARGV[6]) end
 if now + ms * 1000 >= latest then -- all others end earlier
   call('PEXPIRE', index, int(ms))
 else
-  last(index, now + ms * 1000)
+  last(index, latest)
 end
 return {1, #live + 1 - math.max(excess, 0), now, expired, evicted, exchanged}
