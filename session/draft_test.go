@@ -157,14 +157,36 @@ func TestASessionWhoseTimeoutsWereShortenedIsNobodysForAnyCall(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
 		clock := newClock(t, c, session.Config{TTL: 100 * time.Second})
 		m, ctx := clock.m, t.Context()
-		s := must(m.Create(ctx, "ada", ada, phone))(t)
-		must(m.SetTimeouts(ctx, s.ID, 20*time.Second, 0))(t)
+		s, other := must(m.Create(ctx, "ada", ada, phone))(t), must(m.Create(ctx, "ada", ada, phone))(t)
+		for _, id := range []session.ID{s.ID, other.ID} {
+			must(m.SetTimeouts(ctx, id, 5000*time.Second, 0))(t)
+			must(m.SetTimeouts(ctx, id, 20*time.Second, 0))(t)
+		}
 		clock.advance(30 * time.Second)
+		gone(t, m, other.ID)
 		for use, err := range uses(ctx, m, s.ID) {
 			if !errors.Is(err, session.ErrNotFound) {
 				t.Errorf("%s: %v", use, err)
 			}
 		}
+	})
+}
+
+func TestATouchThatIsLateDoesNotShortenASession(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		clock := newClock(t, c, session.Config{TTL: 100 * time.Second})
+		m, ctx := clock.m, t.Context()
+		s := must(m.Create(ctx, "ada", ada, phone))(t)
+		calls := 0
+		m.OnStep(func(place string) {
+			if calls++; place == "touch: marked" && calls == 1 {
+				must(m.SetTimeouts(ctx, s.ID, 5000*time.Second, 0))(t)
+			}
+		})
+		must(m.Touch(ctx, s.ID))(t)
+		equal(t, "calls", calls, 2)
+		clock.advance(4000 * time.Second)
+		must(m.Peek(ctx, s.ID))(t)
 	})
 }
 
