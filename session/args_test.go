@@ -50,8 +50,12 @@ func TestNewNamesTheFieldOfTheStructThatCannotBeStored(t *testing.T) {
 		".A: type chan int: a chan": second(session.New[struct{ A chan int }](c, cfg)),
 		".A: type func()":           second(session.New[struct{ A func() }](c, cfg)),
 		".A: type interface {}":     second(session.New[struct{ A any }](c, cfg)),
-		"has no fields to keep":     second(session.New[struct{ a int }](c, cfg)),
-		"int is not a struct":       second(session.New[int](c, cfg)),
+		".A: type struct { B []*struct { C chan int } }: B: C: a chan cannot be stored": second(session.New[struct {
+			A struct{ B []*struct{ C chan int } }
+		}](c, cfg)),
+		".A: type map[string]func(): a func cannot be stored": second(session.New[struct{ A map[string]func() }](c, cfg)),
+		"has no fields to keep":                               second(session.New[struct{ a int }](c, cfg)),
+		"int is not a struct":                                 second(session.New[int](c, cfg)),
 		"has 1001 fields: at most 1000": second(session.New[struct {
 			wide
 			OneMore int
@@ -68,6 +72,22 @@ func TestNewNamesTheFieldOfTheStructThatCannotBeStored(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), "session: ") || !strings.Contains(err.Error(), says) {
 			t.Errorf("want an error that says %q, got %v", says, err)
 		}
+	}
+}
+
+func TestNewTakesWhatIsLeftOutOrWritesItself(t *testing.T) {
+	type node struct {
+		Next  *node
+		Other map[string][]node
+		Call  func() `json:"-"`
+	}
+	m := managerOf[struct {
+		A node
+		B map[string]any
+		C struct{ At *time.Time }
+	}](t, rediskittest.Embedded(t), session.Config{})
+	if m == nil {
+		t.Fatal("it is refused")
 	}
 }
 

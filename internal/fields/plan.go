@@ -249,22 +249,47 @@ func (f *field) setForm(t reflect.Type) error {
 
 // encodable refuses, in what is left to the codec, what no codec can write, or would write nothing of.
 func encodable(t reflect.Type) error {
+	if t.Kind() == reflect.Struct && !hasMethods(t) && t.NumField() > 0 {
+		some := false
+		for i := range t.NumField() {
+			some = some || t.Field(i).IsExported() || t.Field(i).Anonymous
+		}
+		if !some {
+			return errNoOwnFields
+		}
+	}
+	return writable(t, make(map[reflect.Type]bool))
+}
+
+// writable looks for what cannot be written, at any depth. What writes itself, or is marked to be left out, is its own affair.
+func writable(t reflect.Type, seen map[reflect.Type]bool) error {
+	if hasMethods(t) || seen[t] {
+		return nil
+	}
+	seen[t] = true
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
 		return fmt.Errorf("a %v cannot be stored", t.Kind())
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return writable(t.Elem(), seen)
 	case reflect.Struct:
-		pt := reflect.PointerTo(t)
-		if t == timeType || t.NumField() == 0 || pt.Implements(textMarshaler) || pt.Implements(jsonMarshaler) || pt.Implements(binaryMarshaler) {
-			return nil
-		}
 		for i := range t.NumField() {
-			if sf := t.Field(i); sf.IsExported() || sf.Anonymous {
-				return nil
+			sf := t.Field(i)
+			if !sf.IsExported() || strings.Contains(string(sf.Tag), `:"-"`) {
+				continue
+			}
+			if err := writable(sf.Type, seen); err != nil {
+				return fmt.Errorf("%s: %w", sf.Name, err)
 			}
 		}
-		return errNoOwnFields
 	}
 	return nil
+}
+
+// hasMethods reports whether codecs ask values of the type for how they are written.
+func hasMethods(t reflect.Type) bool {
+	pt := reflect.PointerTo(t)
+	return t == timeType || pt.Implements(textMarshaler) || pt.Implements(jsonMarshaler) || pt.Implements(binaryMarshaler)
 }
 
 // Pick returns the positions of fields by their names in Redis.
