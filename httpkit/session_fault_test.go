@@ -296,7 +296,7 @@ func TestAHandlerWhoseResponseWasDroppedSavesNothingMore(t *testing.T) {
 		s.Data.Name = strings.Repeat("x", 200)
 		_, errWrite := w.Write([]byte("done"))
 		_, errString := io.WriteString(w, "done")
-		_, errRead := io.Copy(w, strings.NewReader("done"))
+		_, errRead := io.Copy(w, struct{ io.Reader }{strings.NewReader("done")})
 		w.WriteHeader(http.StatusTeapot)
 		for _, err := range []error{errWrite, errString, errRead, http.NewResponseController(w).Flush()} {
 			if !errors.Is(err, session.ErrTooLarge) {
