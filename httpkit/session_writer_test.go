@@ -30,9 +30,12 @@ func TestTheSessionIsSavedBeforeAnythingOfTheResponseIsSent(t *testing.T) {
 		"WriteHeader": func(w http.ResponseWriter) error { w.WriteHeader(http.StatusAccepted); return nil },
 		"Write":       func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
 		"WriteString": func(w http.ResponseWriter) error { _, err := io.WriteString(w, "x"); return err },
-		"ReadFrom":    func(w http.ResponseWriter) error { _, err := io.Copy(w, struct{ io.Reader }{strings.NewReader("x")}); return err },
-		"Flush":       func(w http.ResponseWriter) error { w.(http.Flusher).Flush(); return nil },
-		"FlushError":  func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"ReadFrom": func(w http.ResponseWriter) error {
+			_, err := io.Copy(w, struct{ io.Reader }{strings.NewReader("x")})
+			return err
+		},
+		"Flush":      func(w http.ResponseWriter) error { w.(http.Flusher).Flush(); return nil },
+		"FlushError": func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
 	} {
 		var s *site
 		s = embeddedSite(t, httpkit.SessionConfig{}, pages{"/": func(w http.ResponseWriter, _ *http.Request, rs *httpkit.RequestSession[Visit]) {
