@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,4 +163,86 @@ func TestRevokingASessionThatIsWantedByManyEndsItOnce(t *testing.T) {
 			d.told(t, "revoked revoked ada a")
 		}
 	})
+}
+
+// The same, when replies are lost all the time: what is repeated then, by whomever, comes late, and what is taken back was
+// never there.
+func TestSoakLostRepliesMakeNoRevokedSessionValidAgain(t *testing.T) {
+	m, direct, proxy, c := lossy(t, session.Config{MaxPerUser: 3, OnLimit: session.EvictOldest, TouchFraction: -1})
+	ctx := context.Background()
+	end := make(chan struct{})
+	var cutter sync.WaitGroup
+	cutter.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Duration(rand.IntN(2000)) * time.Microsecond):
+				proxy.CutAfterReplyBytes(rand.Int64N(600))
+			}
+		}
+	})
+	var interrupted atomic.Int64
+	for range 20 * soak.Scale() {
+		s := must(direct.Create(ctx, "ada", ada, phone))(t)
+		var mu sync.Mutex
+		ids := []session.ID{s.ID}
+		known := func() session.ID {
+			mu.Lock()
+			defer mu.Unlock()
+			return ids[rand.IntN(len(ids))]
+		}
+		expect := func(err error) {
+			switch {
+			case rediskit.IsUnavailable(err):
+				interrupted.Add(1)
+			case err != nil && !errors.Is(err, session.ErrNotFound) && !errors.Is(err, session.ErrConflict):
+				t.Error(err)
+			}
+		}
+		var wg sync.WaitGroup
+		for _, action := range []func(){
+			func() { expect(second(m.Get(ctx, known()))) },
+			func() { expect(second(m.Touch(ctx, known()))) },
+			func() { expect(second(m.SetTimeouts(ctx, known(), time.Hour, 0))) },
+			func() {
+				expect(second(m.Update(ctx, known(), func(v *Visit) error { v.Views++; return nil })))
+			},
+			func() { expect(second(m.Incr(ctx, known(), "views", 1))) },
+			func() { expect(m.AddFlash(ctx, known(), "hello")) },
+			func() {
+				next, err := m.Rotate(ctx, known(), time.Minute)
+				if expect(err); err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					ids = append(ids, next)
+				}
+			},
+			func() { expect(second(m.Create(ctx, "ada", ada, phone))) },
+			func() { expect(second(m.Login(ctx, s.ID, "ada", nil, phone))) },
+		} {
+			wg.Go(action)
+		}
+		var err error
+		if rand.IntN(2) == 0 {
+			_, err = direct.Revoke(ctx, "ada", s.Ref)
+		} else {
+			for _, err = m.Revoke(ctx, "ada", s.Ref); rediskit.IsUnavailable(err); _, err = m.Revoke(ctx, "ada", s.Ref) {
+				interrupted.Add(1)
+			}
+		}
+		ok(t, err)
+		gone(t, direct, s.ID)
+		wg.Wait()
+		for _, id := range ids {
+			gone(t, direct, id)
+		}
+		if n := must(direct.Count(ctx, "ada"))(t); n > 3 {
+			t.Errorf("there are %d sessions", n)
+		}
+	}
+	close(end)
+	cutter.Wait()
+	consistent(t, c, direct.Keys(), 24*time.Hour)
+	t.Logf("%d calls were interrupted", interrupted.Load())
 }
