@@ -28,9 +28,9 @@ const (
 
 // SessionConfig configures [Session]. Zero means the default.
 type SessionConfig struct {
-	// Cookie is the name of the cookie. Default: "__Host-session", of which browsers make sure that nobody but this host, over
+	// CookieName is the name of the cookie. Default: "__Host-session", of which browsers make sure that nobody but this host, over
 	// TLS, has set it; with Insecure "session".
-	Cookie string
+	CookieName string
 
 	// MaxAge is how long browsers keep the cookie, in whole seconds, rounded up: at least as long as a session may live,
 	// for it is set when a session begins or is rotated, and not again. What a session's life is, Redis decides. Browsers keep
@@ -142,16 +142,16 @@ type sessions[T any] struct {
 // configure returns errors that begin with the name of a field.
 func (mw *sessions[T]) configure(cfg SessionConfig) error {
 	c := &mw.cookie
-	*c = http.Cookie{Name: cfg.Cookie, Path: "/", HttpOnly: true, Secure: !cfg.Insecure, SameSite: cfg.SameSite}
+	*c = http.Cookie{Name: cfg.CookieName, Path: "/", HttpOnly: true, Secure: !cfg.Insecure, SameSite: cfg.SameSite}
 	switch {
 	case c.Name == "" && cfg.Insecure:
 		c.Name = "session"
 	case c.Name == "":
 		c.Name = "__Host-session"
 	case c.Valid() != nil:
-		return fmt.Errorf("Cookie %q is no name for a cookie", c.Name)
+		return fmt.Errorf("CookieName %q is no name for a cookie", c.Name)
 	case cfg.Insecure && strings.HasPrefix(c.Name, "__"):
-		return fmt.Errorf("Cookie %q with Insecure: browsers take such names over TLS only", c.Name)
+		return fmt.Errorf("CookieName %q with Insecure: browsers take such names over TLS only", c.Name)
 	}
 	switch c.SameSite {
 	case 0:
@@ -305,6 +305,6 @@ func SessionOf[T any](r *http.Request) *RequestSession[T] {
 	if !ok {
 		panic(fmt.Sprintf("httpkit: SessionOf: no Session[%v] is around this handler", reflect.TypeFor[T]()))
 	}
-	s.used = true
+	s.used.Store(true)
 	return s
 }

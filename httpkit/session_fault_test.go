@@ -336,7 +336,7 @@ func TestNoErrorAndNoLogShowsASecret(t *testing.T) {
 		s.Data.Name = "Ada"
 		_, errLogin := s.Login(ctx, "ada")
 		_, errOthers := s.RevokeOthers(ctx)
-		texts = append(texts, fmt.Sprintf("%v %+v %#v", s, s, s), fmt.Sprint(s.Session()), fmt.Sprintf("%+v", *s),
+		texts = append(texts, fmt.Sprintf("%v %+v %#v", s, s, s), fmt.Sprint(s.Session()),
 			fmt.Sprint(errLogin, errOthers, s.Rotate(ctx), s.Save(ctx)))
 		if err := s.Logout(ctx); err != nil {
 			texts = append(texts, err.Error())

@@ -7,12 +7,13 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tickettoken/rediskit/session"
 )
 
-// RequestSession is the session of one request, and what becomes of it. Get it by [SessionOf]. It is for the goroutine of
-// the handler.
+// RequestSession is the session of one request, and what becomes of it. Get it by [SessionOf]. It is for one goroutine at a
+// time, as the ResponseWriter is.
 type RequestSession[T any] struct {
 	// Data are the session's, or zero: change them in place, maps and slices included. What differs from what was loaded is
 	// saved field by field, so that changes which other requests make of other fields stay; of the same field the last one wins.
@@ -29,7 +30,7 @@ type RequestSession[T any] struct {
 	flashes    []string          // to be saved
 	waiting    bool              // there are saved ones
 	cookie     cookieChange
-	used       bool // the handler has looked at it
+	used       atomic.Bool // the handler has looked at it; atomic, as that much may happen in several goroutines
 }
 
 type cookieChange int
@@ -268,7 +269,7 @@ func (s *RequestSession[T]) commit() error {
 
 // setHeader writes what clients and caches have to know.
 func (s *RequestSession[T]) setHeader(h http.Header) {
-	if s.used || s.cookie != keepCookie {
+	if s.used.Load() || s.cookie != keepCookie {
 		addVary(h)
 	}
 	if s.cookie == keepCookie {

@@ -119,7 +119,7 @@ func TestTheCookieIsForThisHostAloneAndForNoScript(t *testing.T) {
 	}{
 		{httpkit.SessionConfig{}, "__Host-session=ID; Path=/; HttpOnly; Secure; SameSite=Lax"},
 		{httpkit.SessionConfig{Insecure: true}, "session=ID; Path=/; HttpOnly; SameSite=Lax"},
-		{httpkit.SessionConfig{Cookie: "__Host-id", SameSite: http.SameSiteStrictMode, MaxAge: 1500 * time.Millisecond},
+		{httpkit.SessionConfig{CookieName: "__Host-id", SameSite: http.SameSiteStrictMode, MaxAge: 1500 * time.Millisecond},
 			"__Host-id=ID; Path=/; Max-Age=2; HttpOnly; Secure; SameSite=Strict"},
 		{httpkit.SessionConfig{SameSite: http.SameSiteNoneMode, MaxAge: 24 * time.Hour},
 			"__Host-session=ID; Path=/; Max-Age=86400; HttpOnly; Secure; SameSite=None"},
@@ -436,9 +436,9 @@ func TestSessionOfFindsTheInnermostOfItsTypeAndPanicsWithoutOne(t *testing.T) {
 	c := rediskittest.Embedded(t)
 	type Other struct{ Views int64 }
 	visits, others := managerOf[Visit](t, c, session.Config{}), managerOf[Other](t, c, session.Config{})
-	outer := must(httpkit.Session(visits, httpkit.SessionConfig{Cookie: "__Host-outer"}))(t)
-	inner := must(httpkit.Session(visits, httpkit.SessionConfig{Cookie: "__Host-inner"}))(t)
-	other := must(httpkit.Session(others, httpkit.SessionConfig{Cookie: "__Host-other"}))(t)
+	outer := must(httpkit.Session(visits, httpkit.SessionConfig{CookieName: "__Host-outer"}))(t)
+	inner := must(httpkit.Session(visits, httpkit.SessionConfig{CookieName: "__Host-inner"}))(t)
+	other := must(httpkit.Session(others, httpkit.SessionConfig{CookieName: "__Host-other"}))(t)
 	h := outer(other(inner(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		httpkit.SessionOf[Visit](r).Data.Views++
 		httpkit.SessionOf[Other](r).Data.Views++
@@ -460,8 +460,8 @@ func TestSessionOfFindsTheInnermostOfItsTypeAndPanicsWithoutOne(t *testing.T) {
 func TestABadSessionConfigIsRefusedByName(t *testing.T) {
 	m := managerOf[Visit](t, rediskittest.Embedded(t), session.Config{})
 	for want, cfg := range map[string]httpkit.SessionConfig{
-		"Cookie":                  {Cookie: "a b"},
-		"with Insecure":           {Cookie: "__Host-a", Insecure: true},
+		"CookieName":              {CookieName: "a b"},
+		"with Insecure":           {CookieName: "__Host-a", Insecure: true},
 		"SameSite is None":        {SameSite: http.SameSiteNoneMode, Insecure: true},
 		"SameSite is 1":           {SameSite: http.SameSiteDefaultMode},
 		"MaxAge is -":             {MaxAge: -1},
