@@ -255,7 +255,7 @@ func runChild(env string) {
 			for {
 				userID := user(rand.IntN(childUsers))
 				var err error
-				switch rand.IntN(9) {
+				switch rand.IntN(11) {
 				case 0, 1:
 					var s session.Created[Visit]
 					if s, err = m.Create(ctx, userID, ada, phone); err == nil {
@@ -284,6 +284,10 @@ func runChild(env string) {
 					_, err = m.RevokeOthers(ctx, last)
 				case 8:
 					_, err = m.RevokeUser(ctx, userID)
+				case 9:
+					_, err = m.SetTimeouts(ctx, last, 2*childTTL, 0)
+				case 10:
+					err = saveDraft(ctx, m, last)
 				}
 				fmt.Printf("did %v\n", err)
 			}

@@ -278,6 +278,11 @@ func useAll(ctx context.Context, m *session.Manager[Visit], userID string, did f
 	did("Touch", second(m.Touch(ctx, s.ID)))
 	did("Update", second(m.Update(ctx, s.ID, func(v *Visit) error { v.Name += "x"; return nil })))
 	did("Incr", second(m.Incr(ctx, s.ID, "views", 1)))
+	did("Peek", second(m.Peek(ctx, s.ID)))
+	did("SetTimeouts", second(m.SetTimeouts(ctx, s.ID, time.Hour, 0)))
+	did("Draft.Save", saveDraft(ctx, m, s.ID))
+	did("AddFlash", m.AddFlash(ctx, s.ID, "hello"))
+	did("PopFlashes", second(m.PopFlashes(ctx, s.ID)))
 	if next, err := m.Rotate(ctx, s.ID, time.Minute); err == nil {
 		s.ID = next
 	} else {
@@ -289,6 +294,20 @@ func useAll(ctx context.Context, m *session.Manager[Visit], userID string, did f
 	did("RevokeOthers", second(m.RevokeOthers(ctx, s.ID)))
 	did("Delete", m.Delete(ctx, s.ID))
 	did("RevokeUser", second(m.RevokeUser(ctx, userID)))
+}
+
+func saveDraft(ctx context.Context, m *session.Manager[Visit], id session.ID) error {
+	s, err := m.Peek(ctx, id)
+	if err != nil {
+		return err
+	}
+	d, err := m.Draft(s)
+	if err != nil {
+		return err
+	}
+	d.Session.Data.Name += "y"
+	_, err = d.Save(ctx)
+	return err
 }
 
 func (l *load) goesOn(t *testing.T, n int) {

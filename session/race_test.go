@@ -15,7 +15,7 @@ import (
 	"github.com/tickettoken/rediskit/session"
 )
 
-// A login, an update, a save, a rotation, a touch, a count and reads are under way while the session is revoked in one of
+// A login, an update, a save, a rotation, a touch, a count, other time-outs and reads are under way while the session is revoked in one of
 // five ways. From the moment at which the revoke has returned, no ID of the session is valid, whatever is still under
 // way, and what began before changes nothing about it afterwards.
 func TestSoakNothingMakesARevokedSessionValidAgain(t *testing.T) {
@@ -70,6 +70,10 @@ func raceRevoke(t *testing.T, m *session.Manager[Visit], userID string, way int)
 		},
 		func(id session.ID) { _, err := m.Save(ctx, id, 1, Visit{Name: "saved"}); expect(err) },
 		func(id session.ID) { _, err := m.Incr(ctx, id, "views", 1); expect(err) },
+		func(id session.ID) { _, err := m.SetTimeouts(ctx, id, time.Hour, 0); expect(err) },
+		func(id session.ID) { expect(saveDraft(ctx, m, id)) },
+		func(id session.ID) { expect(m.AddFlash(ctx, id, "hello")) },
+		func(id session.ID) { _, err := m.Login(ctx, id, userID, nil, phone); expect(err) },
 		func(id session.ID) {
 			next, err := m.Rotate(ctx, id, time.Duration(rand.IntN(2))*time.Minute)
 			expect(err)
