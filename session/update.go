@@ -161,8 +161,8 @@ func (m *Manager[T]) difference(before, after []string) []string {
 // there counts from 0. It does not change the version, does not mark the session as seen, and takes one round trip. An
 // [Manager.Update] that changes the same field overwrites it.
 //
-// The error is [ErrNotFound], one about the field, or the server's if the sum does not fit the field; then nothing changed. After an error that is
-// [rediskit.MayHaveApplied] it may have been added; Incr does not repeat it then.
+// The error is [ErrNotFound], one about the field, or the server's if the sum does not fit the field; then nothing changed.
+// After an error that is [rediskit.MayHaveApplied] it may have been added; Incr does not repeat it then.
 func (m *Manager[T]) Incr(ctx context.Context, id ID, field string, by int64) (int64, error) {
 	const op = "session.Incr"
 	i, err := m.plan.Find(field)
