@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -175,7 +174,7 @@ func (m *Manager[T]) timeouts(ttl, absoluteTTL time.Duration) (idle, absolute in
 }
 
 // createHeader is how many arguments of create.lua come before the application's fields.
-const createHeader = 8
+const createHeader = 10
 
 // calls are the two steps of a birth. The first without the second is nobody's session.
 func (m *Manager[T]) calls(b *birth[T], id ID, s *scratch[T]) ([]script.Call, error) {
@@ -190,8 +189,9 @@ func (m *Manager[T]) calls(b *birth[T], id ID, s *scratch[T]) ([]script.Call, er
 	if b.absolute > 0 {
 		ttl = min(ttl, b.absolute)
 	}
+	lives := number(ttl)
 	args := s.before.List[:createHeader+values]
-	copy(args, []string{"data", number(ttl), fieldSecret, id.sum(), fieldUser, b.userID, fieldVersion, "1"})
+	copy(args, []string{"data", lives, fieldSecret, id.sum(), fieldUser, b.userID, fieldVersion, "1", fieldEnds, "+" + lives})
 	limit, policy := m.limit, "reject"
 	if b.userID == "" {
 		limit = 1
@@ -199,10 +199,13 @@ func (m *Manager[T]) calls(b *birth[T], id ID, s *scratch[T]) ([]script.Call, er
 	if m.onLimit == EvictOldest {
 		policy = "evict"
 	}
+	admit := []string{policy, strconv.Itoa(limit), id.ref, lives, number(b.idle) + " " + number(b.absolute) + " " + b.device.encode()}
+	if b.exchanged != "" {
+		admit = append(admit, b.exchanged)
+	}
 	return []script.Call{
 		{Keys: []string{m.sessionKey(b.tag, id.ref)}, Args: args},
-		{Keys: []string{m.indexKey(b.tag)}, Args: []string{"admit", id.ref, strconv.Itoa(limit), policy,
-			number(b.idle), number(b.absolute), b.device.encode(), b.exchanged}},
+		{Keys: []string{m.indexKey(b.tag)}, Args: admit},
 	}, nil
 }
 
@@ -217,9 +220,8 @@ func (m *Manager[T]) create(ctx context.Context, b *birth[T]) (Created[T], error
 	if err != nil {
 		return Created[T]{}, data.Err(b.op, index, err)
 	}
-	results := m.run.create.ExecMulti(ctx, m.client, calls)
-	errData := results[0].Error()
-	a, err := decodeAdmission(results[1])
+	errData, res := m.send(ctx, calls)
+	a, err := decodeAdmission(res)
 	if err == nil {
 		m.report(ctx, b, a)
 	}
@@ -309,24 +311,24 @@ func decodeAdmission(res rueidis.RedisResult) (a admission, err error) {
 	if err != nil {
 		return a, err
 	}
-	if len(msgs) != 6 {
+	var numbers [5]int64
+	if len(msgs) < len(numbers) {
 		return a, errReply
 	}
-	var numbers [3]int64
 	for i := range numbers {
 		if numbers[i], err = msgs[i].AsInt64(); err != nil {
 			return a, err
 		}
 	}
 	a.admitted, a.count, a.now = numbers[0] == 1, int(numbers[1]), numbers[2]
-	for i, to := range [...]*[]found{&a.expired, &a.evicted, &a.exchanged} {
-		list, err := msgs[3+i].ToArray()
-		if err != nil {
-			return a, err
-		}
-		if *to, err = decodeEntries(list); err != nil {
-			return a, fmt.Errorf("session: %w", err)
-		}
+	all, err := decodeEntries(msgs[len(numbers):])
+	if err != nil {
+		return a, err
 	}
+	expired, evicted := int(numbers[3]), int(numbers[4])
+	if expired < 0 || evicted < 0 || expired+evicted > len(all) {
+		return a, errReply
+	}
+	a.expired, a.evicted, a.exchanged = all[:expired], all[expired:expired+evicted], all[expired+evicted:]
 	return a, nil
 }

@@ -33,8 +33,8 @@
 // ref is the session's public name; the secret is known to the client alone.
 //
 //	session:{<tag>}:<ref>   a hash: the data's fields, and of rediskit's own :s, the SHA-256 of the secret, :u, the
-//	                        user, :v, the version, :x, when the data end, and, if there are any, :o, the secret before
-//	                        the last rotation, and :f, messages
+//	                        user, :v, the version, :x, when the data end, or "+" and how long after the login, and, if
+//	                        there are any, :o, the secret before the last rotation, and :f, messages
 //	user:sessions:{<tag>}   a hash: of each session, when it was created and seen, its time-outs and its device
 //	session-events          the stream of Config.EventStream
 //
@@ -42,6 +42,9 @@
 // is in there, has not expired and its data are there. Data without an entry are nobody's session and expire; an
 // entry without data is removed when it is met. There is no sweeper, and keyspace notifications are not used. Reading takes
 // no script and no clock: by when the data end and how long they still live it is known what time it is on the server.
+//
+// A login writes the data by RESTORE, which takes the server half the time of a script. The first login of a Manager finds out
+// whether the server has it, lets it be used, and makes of it what was meant; else it is a script from then on.
 //
 // # Guarantees
 //

@@ -125,9 +125,9 @@ func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T],
 	if err != nil {
 		return s, false, err
 	}
-	dataEnd, err := msgs[5].AsInt64()
+	dataEnd, err := endOfData(msgs[5], &e)
 	if err != nil {
-		return s, false, fmt.Errorf("%w: no end", codec.ErrCorrupt)
+		return s, false, err
 	}
 	// When the data end and how long they still live tell the server's time, and no other clock is asked. The latter was
 	// read first: if the session is touched in between, it seems later than it is, but no later than the data end,
@@ -148,6 +148,22 @@ func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T],
 	now = max(now, e.ends()-left*1000)
 	due = left == noTTL || m.touchAfter == 0 || float64(now-e.seen) >= m.touchAfter*float64(e.idle*1000)
 	return s, due, nil
+}
+
+// endOfData reads when the data end. Before a session is seen again, that is so many milliseconds after its login: then it is
+// taken for as much too late as the login's second step came after the first.
+func endOfData(msg rueidis.RedisMessage, e *entry) (us int64, err error) {
+	text, err := msg.ToString()
+	if err == nil {
+		us, err = strconv.ParseInt(text, 10, 64)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: no end", codec.ErrCorrupt)
+	}
+	if text[0] == '+' {
+		us = e.created + us*1000
+	}
+	return us, nil
 }
 
 // What PTTL says if there is nothing to count.

@@ -1,63 +1,72 @@
--- The second of two runs that create a session and are sent together, on two keys: see create_data.lua for the first.
+-- The second of two steps that create a session and are sent together, on two keys: it admits it to the user's index. The first
+-- one, its data, is a RESTORE or create_data.lua.
 --
 -- KEYS[1]  the user's index
--- ARGV     'admit', the ref, how many sessions a user may have, 'reject' or 'evict', idle and absolute time-out in
---          milliseconds (0 for none), the device, and the ref of a session that ends in exchange, or ''
+-- ARGV     'reject' or 'evict', how many sessions a user may have, the ref, how long the session lives in milliseconds if
+--          it is not seen again, the rest of its entry after the times, and if one ends in exchange, its ref
 --
--- Reply: 1 or 0, how many sessions the user has now, the time, and three lists of ref, entry, ref, entry ...: of those
--- that had expired, that were evicted, and the one that was exchanged. Of a refusal nothing stays, but the expired go.
+-- Reply: 1 or 0, how many sessions the user has now, the time, how many had expired, and how many were evicted; then ref,
+-- entry, ref, entry ... of the expired, the evicted and the one that was exchanged. It is flat because each table in a
+-- reply takes longer than a command. Of a refusal nothing stays, but the expired go.
 
-local index, limit = KEYS[1], ARGV[3] + 0
-local expired, evicted, exchanged, live = {}, {}, {}, {}
-local latest = 0
+local index, excess = KEYS[1], 1 - ARGV[2]
 local all = call('HGETALL', index)
+local expired, live, exchanged = {}, {}, {} -- places in all
+local latest = 0
 for i = 1, #all, 2 do
-  local created, seen, ends = read(all[i + 1])
+  local _, _, ends = read(all[i + 1])
   if not ends or ends <= now then
-    expired[#expired + 1] = all[i]
-    expired[#expired + 1] = all[i + 1]
+    expired[#expired + 1] = i
   else
-    latest = math.max(latest, ends)
-    if all[i] == ARGV[8] then
-      exchanged = {all[i], all[i + 1]}
+    if ends > latest then latest = ends end
+    if all[i] == ARGV[6] then
+      exchanged[1] = i
     else
-      live[#live + 1] = {all[i], all[i + 1], seen, created}
+      live[#live + 1] = i
     end
   end
 end
+excess = excess + #live
 
-local function remove(list)
-  for i = 1, #list, 2 do call('HDEL', index, list[i]) end
+local reply = {1, #live + 1, now, #expired, 0}
+local function remove(places, n)
+  for i = 1, n do
+    local ref = all[places[i]]
+    reply[#reply + 1] = ref
+    reply[#reply + 1] = all[places[i] + 1]
+    call('HDEL', index, ref)
+  end
 end
 
-local excess = #live + 1 - limit
 if excess > 0 then
-  if ARGV[4] == 'reject' then
-    remove(expired)
-    return {0, #live + #exchanged / 2, now, expired, evicted, {}}
+  if ARGV[1] == 'reject' then
+    remove(expired, #expired)
+    reply[1], reply[2] = 0, #live + #exchanged
+    return reply
+  end
+  local age = {}
+  for _, i in ipairs(live) do
+    local created, seen = read(all[i + 1])
+    age[i] = {seen, created, all[i]}
   end
   table.sort(live, function(a, b)
-    if a[3] ~= b[3] then return a[3] < b[3] end
-    if a[4] ~= b[4] then return a[4] < b[4] end
-    return a[1] < b[1]
+    a, b = age[a], age[b]
+    if a[1] ~= b[1] then return a[1] < b[1] end
+    if a[2] ~= b[2] then return a[2] < b[2] end
+    return a[3] < b[3]
   end)
-  for i = 1, excess do
-    evicted[#evicted + 1] = live[i][1]
-    evicted[#evicted + 1] = live[i][2]
-  end
+  reply[2], reply[5] = reply[2] - excess, excess
 end
 
 -- A server that is full refuses what writes, but not what only removes. So the new entry comes first: without it nobody goes.
-local stamp = int(now)
-call('HSET', index, ARGV[2], stamp .. ' ' .. stamp .. ' ' .. ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7])
-remove(expired)
-remove(evicted)
-remove(exchanged)
-local ms = ARGV[5] + 0
-if ARGV[6] ~= '0' then ms = math.min(ms, ARGV[6]) end
-if now + ms * 1000 >= latest then -- all others end earlier
-  call('PEXPIRE', index, int(ms))
+local stamp, ends = int(now), now + ARGV[4] * 1000
+call('HSET', index, ARGV[3], stamp .. ' ' .. stamp .. ' ' .. ARGV[5])
+remove(expired, #expired)
+remove(live, reply[5])
+remove(exchanged, #exchanged)
+if ends >= latest then -- all others end earlier
+  call('PEXPIRE', index, ARGV[4])
 else
   last(index, latest)
 end
-return {1, #live + 1 - math.max(excess, 0), now, expired, evicted, exchanged}
+return reply

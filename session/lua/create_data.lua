@@ -1,4 +1,4 @@
--- The first of two runs that create a session: its data.
+-- The first of two steps that create a session: its data, where RESTORE cannot be used. See create.lua for the second.
 --
 -- KEYS[1]  the session
 -- ARGV     'data', how long it lives in milliseconds, then field, value, field, value ...: unpack() takes
@@ -7,8 +7,8 @@
 -- Reply: 1. It is only data: without an entry in the index nobody can log in with it.
 
 if ARGV[1] == 'data' then
-  call('HSET', KEYS[1], ':x', string.format('%.0f', now + ARGV[2] * 1000), unpack(ARGV, 3))
-  call('PEXPIRE', KEYS[1], ARGV[2])
+  redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return 1
 end
 

