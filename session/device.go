@@ -69,9 +69,11 @@ func (d Device) encode() string {
 	add(d.IP)
 	add(cut(d.UserAgent, MaxUserAgent))
 	add(d.Name)
-	for _, name := range slices.Sorted(maps.Keys(d.Extra)) {
-		add(name)
-		add(d.Extra[name])
+	if len(d.Extra) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(d.Extra)) {
+			add(name)
+			add(d.Extra[name])
+		}
 	}
 	return string(b)
 }

@@ -9,9 +9,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 )
 
 const (
@@ -125,19 +127,27 @@ func newSecret() []byte {
 type tagger struct {
 	key    []byte // for tags: TagKey itself
 	tokens []byte // for tokens: nothing that is known of a tag tells anything of a token
+
+	macs sync.Pool // of hash.Hash for tags: to make one takes longer than to use it
 }
 
 func newTagger(key []byte) (*tagger, error) {
 	tokens, err := hkdf.Key(sha256.New, key, nil, "rediskit session tokens", sha256.Size)
-	return &tagger{bytes.Clone(key), tokens}, err
+	return &tagger{key: bytes.Clone(key), tokens: tokens}, err
 }
 
 // tagOf is the tag of a user.
 func (t *tagger) tagOf(userID string) string {
-	h := hmac.New(sha256.New, t.key)
+	h, ok := t.macs.Get().(hash.Hash)
+	if !ok {
+		h = hmac.New(sha256.New, t.key)
+	}
+	h.Reset()
 	io.WriteString(h, userID)
 	var sum [sha256.Size]byte
-	return encoding.EncodeToString(h.Sum(sum[:0])[:tagBytes])
+	tag := encoding.EncodeToString(h.Sum(sum[:0])[:tagBytes])
+	t.macs.Put(h)
+	return tag
 }
 
 // Token derives 32 bytes for a purpose from a session, by Config.TagKey: against cross-site request forgery for instance. Nobody
