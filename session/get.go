@@ -66,6 +66,7 @@ func (m *Manager[T]) load(ctx context.Context, op string, id ID, how use, timeou
 	key := m.sessionKey(id.tag, id.ref)
 	s, due, err := m.read(ctx, id, key)
 	if err == nil && (how == always || how == whenDue && due) {
+		m.at("touch: read")
 		err = m.touch(ctx, id, key, &s, how, timeouts...)
 	}
 	m.counts.load(ctx, outcomeOf(err))

@@ -98,3 +98,28 @@ func TestADraftLeavesCountersAloneAndSaveDoesNot(t *testing.T) {
 		equal(t, "views", saved.Data.Views, ada.Views)
 	})
 }
+
+func TestASessionThatIsRevokedWhileItIsReadIsNotFound(t *testing.T) {
+	everywhere(t, func(t *testing.T, c *rediskit.Client) {
+		ctx := t.Context()
+		for name, use := range map[string]func(m *session.Manager[Visit], id session.ID) error{
+			"Get":         func(m *session.Manager[Visit], id session.ID) error { return second(m.Get(ctx, id)) },
+			"Touch":       func(m *session.Manager[Visit], id session.ID) error { return second(m.Touch(ctx, id)) },
+			"SetTimeouts": func(m *session.Manager[Visit], id session.ID) error { return second(m.SetTimeouts(ctx, id, time.Hour, 0)) },
+			"Update": func(m *session.Manager[Visit], id session.ID) error {
+				return second(m.Update(ctx, id, func(*Visit) error { t.Error("called"); return nil }))
+			},
+		} {
+			m := manager(t, c, session.Config{TouchFraction: -1})
+			s := must(m.Create(ctx, "ada", ada, phone))(t)
+			m.OnStep(func(place string) {
+				if place == "touch: read" {
+					ok(t, m.RevokeHalf(ctx, s.ID))
+				}
+			})
+			if err := use(m, s.ID); !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
