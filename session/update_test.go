@@ -103,9 +103,11 @@ func TestASessionThatIsRevokedWhileItIsReadIsNotFound(t *testing.T) {
 	everywhere(t, func(t *testing.T, c *rediskit.Client) {
 		ctx := t.Context()
 		for name, use := range map[string]func(m *session.Manager[Visit], id session.ID) error{
-			"Get":         func(m *session.Manager[Visit], id session.ID) error { return second(m.Get(ctx, id)) },
-			"Touch":       func(m *session.Manager[Visit], id session.ID) error { return second(m.Touch(ctx, id)) },
-			"SetTimeouts": func(m *session.Manager[Visit], id session.ID) error { return second(m.SetTimeouts(ctx, id, time.Hour, 0)) },
+			"Get":   func(m *session.Manager[Visit], id session.ID) error { return second(m.Get(ctx, id)) },
+			"Touch": func(m *session.Manager[Visit], id session.ID) error { return second(m.Touch(ctx, id)) },
+			"SetTimeouts": func(m *session.Manager[Visit], id session.ID) error {
+				return second(m.SetTimeouts(ctx, id, time.Hour, 0))
+			},
 			"Update": func(m *session.Manager[Visit], id session.ID) error {
 				return second(m.Update(ctx, id, func(*Visit) error { t.Error("called"); return nil }))
 			},
