@@ -12,9 +12,10 @@
 local index, excess = KEYS[1], 1 - ARGV[2]
 local all = call('HGETALL', index)
 local expired, live, exchanged = {}, {}, {} -- places in all
+local age = ARGV[1] == 'evict' and #all / 2 + excess > 0 and {} -- if somebody may have to go
 local latest = 0
 for i = 1, #all, 2 do
-  local _, _, ends = read(all[i + 1])
+  local created, seen, ends = read(all[i + 1])
   if not ends or ends <= now then
     expired[#expired + 1] = i
   else
@@ -23,6 +24,7 @@ for i = 1, #all, 2 do
       exchanged[1] = i
     else
       live[#live + 1] = i
+      if age then age[i] = {seen, created, all[i]} end
     end
   end
 end
@@ -43,11 +45,6 @@ if excess > 0 then
     remove(expired, #expired)
     reply[1], reply[2] = 0, #live + #exchanged
     return reply
-  end
-  local age = {}
-  for _, i in ipairs(live) do
-    local created, seen = read(all[i + 1])
-    age[i] = {seen, created, all[i]}
   end
   table.sort(live, function(a, b)
     a, b = age[a], age[b]
