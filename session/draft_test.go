@@ -164,6 +164,13 @@ func TestASessionWhoseTimeoutsWereShortenedIsNobodysForAnyCall(t *testing.T) {
 		}
 		clock.advance(30 * time.Second)
 		gone(t, m, other.ID)
+		third, live := must(m.Create(ctx, "ada", ada, phone))(t), must(m.Create(ctx, "ada", ada, phone))(t)
+		must(m.SetTimeouts(ctx, third.ID, 20*time.Second, 0))(t)
+		clock.advance(30 * time.Second)
+		if _, err := m.RevokeOthers(ctx, third.ID); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("RevokeOthers: %v", err)
+		}
+		must(m.Get(ctx, live.ID))(t)
 		for use, err := range uses(ctx, m, s.ID) {
 			if !errors.Is(err, session.ErrNotFound) {
 				t.Errorf("%s: %v", use, err)

@@ -31,8 +31,20 @@ func lossy(t *testing.T, cfg session.Config) (lost, direct *session.Manager[Visi
 }
 
 func TestALoginWhoseReplyIsLostIsTakenBack(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		loseLogins(t, first)
+	}
+}
+
+// loseLogins does so from the first login of a Manager on, or later: the first one sends more.
+func loseLogins(t *testing.T, first bool) {
 	var d diary
 	m, direct, proxy, c := lossy(t, session.Config{OnEvent: d.note})
+	if !first {
+		must(m.Create(t.Context(), "ada", ada, phone))(t)
+		must(direct.RevokeUser(t.Context(), "ada"))(t)
+		d.take()
+	}
 	for _, login := range []func() error{
 		func() error { _, err := m.Create(t.Context(), "ada", ada, phone); return err },
 		func() error { _, err := m.Login(t.Context(), session.ID{}, "ada", nil, phone); return err },
