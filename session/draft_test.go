@@ -186,7 +186,10 @@ func TestATouchThatIsLateDoesNotShortenASession(t *testing.T) {
 		s := must(m.Create(ctx, "ada", ada, phone))(t)
 		calls := 0
 		m.OnStep(func(place string) {
-			if calls++; place == "touch: marked" && calls == 1 {
+			if place != "touch: marked" {
+				return
+			}
+			if calls++; calls == 1 {
 				must(m.SetTimeouts(ctx, s.ID, 5000*time.Second, 0))(t)
 			}
 		})
