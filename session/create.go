@@ -220,8 +220,9 @@ func (m *Manager[T]) create(ctx context.Context, b *birth[T]) (Created[T], error
 	if err != nil {
 		return Created[T]{}, data.Err(b.op, index, err)
 	}
-	errData, res := m.send(ctx, calls)
-	a, err := decodeAdmission(res)
+	results := m.run.create.ExecMulti(ctx, m.client, calls)
+	errData := results[0].Error()
+	a, err := decodeAdmission(results[1])
 	if err == nil {
 		m.report(ctx, b, a)
 	}

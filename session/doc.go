@@ -43,9 +43,6 @@
 // entry without data is removed when it is met. There is no sweeper, and keyspace notifications are not used. Reading takes
 // no script and no clock: by when the data end and how long they still live it is known what time it is on the server.
 //
-// A login writes the data by RESTORE, which takes the server half the time of a script. The first login of a Manager finds out
-// whether the server has it, lets it be used, and makes of it what was meant; else it is a script from then on.
-//
 // # Guarantees
 //
 //   - No user ever has more sessions than Config.MaxPerUser: what counts, who is evicted and whether one more is admitted

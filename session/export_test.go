@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"hash/crc64"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -78,12 +77,3 @@ func (m *Manager[T]) Stored(ctx context.Context, id ID, field string) (string, e
 
 // Keys are the Manager's.
 func (m *Manager[T]) Keys() keys.Builder { return m.keys }
-
-// DumpHash is what RESTORE makes a hash of.
-func DumpHash(list ...string) string { return string(dumpHash(crc64.MakeTable(jones), list)) }
-
-// Restores reports whether the Manager has found RESTORE to work, and whether it has found it not to.
-func (m *Manager[T]) Restores() (works, fails bool) {
-	known := m.restore.Load()
-	return known == restoreWorks, known == restoreFails
-}

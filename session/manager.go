@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"log/slog"
 	"math"
 	"reflect"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -127,9 +125,6 @@ type Manager[T any] struct {
 	names []string // of all fields of a session, with its own before those of T
 	pool  sync.Pool
 
-	crc     *crc64.Table // of Redis
-	restore atomic.Int32 // whether RESTORE can be used: see send
-
 	onEvent func(context.Context, Event)
 	stream  *eventStream
 	counts  *counts
@@ -171,7 +166,7 @@ func New[T any](client *rediskit.Client, cfg Config) (*Manager[T], error) {
 	if client == nil {
 		return nil, errors.New("session: client is nil")
 	}
-	m := &Manager[T]{client: client, run: server, keys: cfg.Keys, codec: cfg.Codec, onEvent: cfg.OnEvent, log: cfg.Logger, crc: crc64.MakeTable(jones)}
+	m := &Manager[T]{client: client, run: server, keys: cfg.Keys, codec: cfg.Codec, onEvent: cfg.OnEvent, log: cfg.Logger}
 	if err := m.configure(cfg); err != nil {
 		return nil, fmt.Errorf("session: Config.%w", err)
 	}

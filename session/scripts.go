@@ -1,9 +1,7 @@
 package session
 
 import (
-	"crypto/sha1"
 	"embed"
-	"encoding/hex"
 	"strings"
 
 	"github.com/tickettoken/rediskit/script"
@@ -16,8 +14,6 @@ var files embed.FS
 // cluster comes between.
 type scripts struct {
 	create, touch, extend, update, incr, flash, rotate, check, prune, list *script.Script
-
-	createSHA string // of create, where it is sent with another command
 
 	// remove ends sessions. After a lost reply it is run again by removeAgain, whose reply says nothing of what the
 	// first has removed.
@@ -32,10 +28,7 @@ func makeScripts(clock string) *scripts {
 	entry, holder := clock+source("entry"), clock+source("holder")
 	both := entry + source("holder")
 	remove, create := entry+source("remove"), source("create_data")+entry+source("create")
-	sum := sha1.Sum([]byte(create))
 	return &scripts{
-		createSHA: hex.EncodeToString(sum[:]),
-
 		create: script.New(create, script.Once), // an admission that is repeated could undo a revoke
 		touch:  script.New(entry+source("touch"), script.Idempotent),
 		extend: script.New(entry+source("extend"), script.Idempotent),

@@ -1,5 +1,5 @@
--- The second of two steps that create a session and are sent together, on two keys: it admits it to the user's index. The first
--- one, its data, is a RESTORE or create_data.lua.
+-- The second of two steps that create a session and are sent together, on two keys: it admits it to the user's index. See
+-- create_data.lua for the first one.
 --
 -- KEYS[1]  the user's index
 -- ARGV     'reject' or 'evict', how many sessions a user may have, the ref, how long the session lives in milliseconds if

@@ -1,4 +1,4 @@
--- The first of two steps that create a session: its data, where RESTORE cannot be used. See create.lua for the second.
+-- The first of two steps that create a session: its data. See create.lua for the second.
 --
 -- KEYS[1]  the session
 -- ARGV     'data', how long it lives in milliseconds, then field, value, field, value ...: unpack() takes
