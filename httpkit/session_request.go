@@ -67,7 +67,8 @@ func (s *RequestSession[T]) Session() session.Session[T] {
 // cookie. Data and flashes of a visitor or of the same user are carried over; those of another user are not.
 //
 // The result tells which of the user's sessions were evicted. The error is that of the Manager, [session.ErrLimit] among others, or
-// [ErrResponseBegun], before which nothing is done. After an error the session is what it was.
+// [ErrResponseBegun], before which nothing is done. After an error the session is what it was; after one that is
+// [rediskit.MayHaveApplied], the same user's may have ended.
 func (s *RequestSession[T]) Login(ctx context.Context, userID string, opts ...session.CreateOption) (session.Created[T], error) {
 	if s.w.begun {
 		return session.Created[T]{}, fmt.Errorf("httpkit: Login: %w", ErrResponseBegun)
