@@ -107,7 +107,8 @@ var (
 // that it began is ended.
 //
 // The ResponseWriter has Flush and Hijack if the server's has, ReadFrom and WriteString, and an Unwrap for
-// [http.ResponseController]. Do not flush what Unwrap returns: that begins the response without saving. What Hijack takes over is not written by the server, so set a cookie before, with a header of status 101.
+// [http.ResponseController]. Do not flush what Unwrap returns: that begins the response without saving. What Hijack takes
+// over is not written by the server, so set a cookie before, with a header of status 101.
 func Session[T any](m *session.Manager[T], cfg SessionConfig) (func(http.Handler) http.Handler, error) {
 	if m == nil {
 		return nil, errors.New("httpkit: Session: the manager is nil")
