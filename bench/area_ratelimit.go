@@ -296,15 +296,7 @@ func memoryAfter(name string, permits int, setup func(ctx context.Context, s *st
 			return nil, err
 		}
 		return func(ctx context.Context, _ time.Duration) (sample, error) {
-			if err := server.Do(ctx, server.B().Flushall().Sync().Build()).Error(); err != nil {
-				return sample{}, err
-			}
-			for range permits {
-				if err := take(ctx); err != nil {
-					return sample{}, err
-				}
-			}
-			total, err := memoryOfAll(ctx, server)
+			total, err := memoryOf(ctx, server, permits, func(int) error { return take(ctx) })
 			return sample{value: total, unit: "bytes"}, err
 		}, nil
 	}}}

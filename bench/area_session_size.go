@@ -86,22 +86,22 @@ func weigh(name string, setup func(ctx context.Context, s *stand) (func(ctx cont
 			return nil, err
 		}
 		return func(ctx context.Context, _ time.Duration) (sample, error) {
-			if err := server.Do(ctx, server.B().Flushall().Sync().Build()).Error(); err != nil {
-				return sample{}, err
-			}
-			for i := range weighed {
-				if err := create(ctx, i); err != nil {
-					return sample{}, err
-				}
-			}
-			total, err := memoryOfAll(ctx, server)
+			total, err := memoryOf(ctx, server, weighed, func(i int) error { return create(ctx, i) })
 			return sample{value: total / weighed, unit: "bytes"}, err
 		}, nil
 	}}}
 }
 
-// memoryOfAll adds up what the server keeps for all its keys.
-func memoryOfAll(ctx context.Context, server rueidis.Client) (total float64, err error) {
+// memoryOf empties the server, does something n times, and adds up what the server keeps for all its keys then.
+func memoryOf(ctx context.Context, server rueidis.Client, n int, do func(i int) error) (total float64, err error) {
+	if err := server.Do(ctx, server.B().Flushall().Sync().Build()).Error(); err != nil {
+		return 0, err
+	}
+	for i := range n {
+		if err := do(i); err != nil {
+			return 0, err
+		}
+	}
 	keys, err := server.Do(ctx, server.B().Keys().Pattern("*").Build()).AsStrSlice()
 	if err != nil {
 		return 0, err

@@ -14,18 +14,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tickettoken/rediskit"
+	"github.com/tickettoken/rediskit/internal/leaks"
 	"github.com/tickettoken/rediskit/keys"
 	"github.com/tickettoken/rediskit/rediskittest"
 	"github.com/tickettoken/rediskit/scsstore"
 	"github.com/tickettoken/rediskit/session"
 )
 
-// TestMain passes over what package leaks does, and over the store in memory that scs.New makes, which never ends.
+// TestMain passes over the store in memory that scs.New makes, which never ends.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
-		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
-		goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
+	leaks.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
 }
 
 var tagKey = bytes.Repeat([]byte("k"), session.MinTagKey)

@@ -101,10 +101,9 @@ func (m *Manager[T]) Anonymous(ctx context.Context, d T, device Device, opts ...
 // carry is nil. If there is no such session, or it is another user's, or cannot be read, carry gets the zero T.
 //
 // First the new session is made, then the old one ends; a concurrent change of the old one may be lost, and messages that
-// wait with it are. Of the same user's
-// sessions the old one makes room for the new one at that very moment. Errors are those of Create and those of
-// reading the old session, but not [ErrNotFound]. If the old one could not be ended, which is logged, it lives on until it
-// expires.
+// wait with it are. Of the same user's sessions the old one makes room for the new one at that very moment. Errors are those
+// of Create and those of reading the old session, but not [ErrNotFound]. If the old one could not be ended, which is logged,
+// it lives on until it expires.
 func (m *Manager[T]) Login(ctx context.Context, old ID, userID string, carry func(T) T, device Device, opts ...CreateOption) (Created[T], error) {
 	const op = "session.Login"
 	if err := checkUser(op, userID); err != nil {

@@ -63,8 +63,8 @@
 // Create, Revoke, Incr, Rotate, List, Count: 1. Get: 1, and 2 more when the session is marked as seen, which is after
 // Config.TouchFraction of its idle time; with an ID in the grace of a rotation 1 more. Touch, SetTimeouts: 3. Peek,
 // AddFlash, PopFlashes: 1. Draft.Save: 1 if something changed. Update, Save: 1 more than Get for each attempt, if something
-// changed. Delete, RevokeUser, Inspect: 2. RevokeOthers: 3. Login: Get and Create, and
-// 1 to end the session before. A login that evicts, or is refused, takes 1 more.
+// changed. Delete, RevokeUser, Inspect: 2. RevokeOthers: 3. Login: Get and Create, and 1 or 2 to end the session before. A
+// login that evicts, or is refused, takes 1 more.
 //
 // # Errors, and calls repeated
 //

@@ -27,8 +27,8 @@ const (
 // more when that is due.
 //
 // The error is [ErrNotFound] if there is no such session, which is [ErrInvalidID] for the zero ID; or codec.ErrCorrupt if
-// a field of the data cannot be read as T has it, because T has changed for instance. A session that could be read and not be marked is no error. Without a
-// deadline Get takes as long as [rediskit.Client.Do].
+// a field of the data cannot be read as T has it, because T has changed for instance. A session that could be read and not
+// be marked is no error. Without a deadline Get takes as long as [rediskit.Client.Do].
 func (m *Manager[T]) Get(ctx context.Context, id ID) (Session[T], error) {
 	return m.load(ctx, "session.Get", id, whenDue)
 }
@@ -45,8 +45,8 @@ func (m *Manager[T]) Peek(ctx context.Context, id ID) (Session[T], error) {
 }
 
 // SetTimeouts gives a session time-outs of its own, as [WithTimeouts] does, and marks it as seen: for a "remember me" that comes
-// later, or to let a session end sooner. A session that is older than absoluteTTL ends at once. It takes three round trips,
-// and errors are those of [Manager.Touch]. After an error that is [rediskit.MayHaveApplied] either time-outs may hold; it
+// later, or to let a session end sooner. A session that is older than absoluteTTL ends at once. What data it had before that
+// may stay for as long as they were to, and are nobody's. It takes three round trips, and errors are those of [Manager.Touch]. After an error that is [rediskit.MayHaveApplied] either time-outs may hold; it
 // may be repeated.
 func (m *Manager[T]) SetTimeouts(ctx context.Context, id ID, ttl, absoluteTTL time.Duration) (Session[T], error) {
 	const op = "session.SetTimeouts"
@@ -151,7 +151,7 @@ func (m *Manager[T]) read(ctx context.Context, id ID, key string) (s Session[T],
 	return s, due, nil
 }
 
-// endOfData reads when the data end. Before a session is seen again, that is so many milliseconds after its login: then it is
+// endOfData reads when the data end, in microseconds since 1970. Before a session is seen again, that is so many milliseconds after its login: then it is
 // taken for as much too late as the login's second step came after the first.
 func endOfData(msg rueidis.RedisMessage, e *entry) (us int64, err error) {
 	text, err := msg.ToString()

@@ -140,7 +140,7 @@ const (
 	fieldUser    = ":u"
 	fieldVersion = ":v"
 	fieldFlashes = ":f"
-	fieldEnds    = ":x" // when the data end, in microseconds since 1970
+	fieldEnds    = ":x" // when the data end: see endOfData
 	ownFields    = 6
 )
 
@@ -160,8 +160,8 @@ type Session[T any] struct {
 }
 
 // New makes a Manager. It sends nothing. It returns an error if client is nil, one that names the field if cfg is bad, and one
-// that names the field of T if it cannot be stored: see package hash for those that can. There are at most MaxFields, and their names may not begin
-// with ":".
+// that names the field of T if it cannot be stored: see package hash for those that can. There are at most MaxFields, and
+// their names may not begin with ":".
 func New[T any](client *rediskit.Client, cfg Config) (*Manager[T], error) {
 	if client == nil {
 		return nil, errors.New("session: client is nil")
@@ -266,17 +266,14 @@ func lifetime(ttl, absoluteTTL time.Duration) (idle, absolute int64, err error) 
 func timeout(name string, d, unset time.Duration) (int64, error) {
 	switch {
 	case d == 0:
-		return millis(unset), nil
+		return data.CeilMillis(unset), nil
 	case d < 0:
 		return 0, nil
 	case d < time.Millisecond || d > MaxTTL:
 		return 0, fmt.Errorf("%s is %v: want 1ms to %v", name, d, MaxTTL)
 	}
-	return millis(d), nil
+	return data.CeilMillis(d), nil
 }
-
-// millis rounds up.
-func millis(d time.Duration) int64 { return int64((d + time.Millisecond - 1) / time.Millisecond) }
 
 // String names the Manager by its namespace.
 func (m *Manager[T]) String() string { return "session.Manager(" + m.keys.Namespace() + ")" }

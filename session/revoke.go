@@ -36,8 +36,7 @@ func (m *Manager[T]) logout(ctx context.Context, op string, id ID, reason Reason
 // error, no request anywhere, however late it began, makes the session valid again.
 //
 // It takes one round trip. It is repeated after a lost reply, and then returns true whether or not there was one; it may
-// be repeated after any error. After a failover, which can
-// lose the latest writes, callers who must be sure repeat it.
+// be repeated after any error. After a failover, which can lose the latest writes, callers who must be sure repeat it.
 func (m *Manager[T]) Revoke(ctx context.Context, userID, ref string) (bool, error) {
 	const op = "session.Revoke"
 	if err := checkUser(op, userID); err != nil || !isRef(ref) {

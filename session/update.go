@@ -203,7 +203,7 @@ func (m *Manager[T]) Rotate(ctx context.Context, id ID, grace time.Duration) (ID
 	key := m.sessionKey(id.tag, id.ref)
 	next := newID(id.tag, id.ref, newSecret())
 	results := m.run.rotate.ExecMulti(ctx, m.client, []script.Call{
-		{Keys: []string{key}, Args: []string{"secret", id.sum(), next.sum(), number(millis(grace))}},
+		{Keys: []string{key}, Args: []string{"secret", id.sum(), next.sum(), data.Millis(grace)}},
 		{Keys: []string{m.indexKey(id.tag)}, Args: []string{"entry", id.ref}},
 	})
 	c, err := decodeChecked(results[0])

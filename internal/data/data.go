@@ -46,12 +46,15 @@ func CheckTTL(pkg string, ttl time.Duration) error {
 }
 
 // Millis writes a duration as whole milliseconds, rounded up, so that a key never expires early.
-func Millis(d time.Duration) string {
+func Millis(d time.Duration) string { return strconv.FormatInt(CeilMillis(d), 10) }
+
+// CeilMillis is d in milliseconds, rounded up.
+func CeilMillis(d time.Duration) int64 {
 	ms := int64(d / time.Millisecond)
 	if d%time.Millisecond > 0 {
 		ms++
 	}
-	return strconv.FormatInt(ms, 10)
+	return ms
 }
 
 // Found takes a missing value apart from an error.
